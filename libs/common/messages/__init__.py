@@ -1,0 +1,8 @@
+"""Every message on the bus: one file per owner, each class stating its subject, version and promise.
+
+Importing this package registers all of them (`base.COMMANDS`, `QUERIES`, `FACTS`, `TICKS`).
+"""
+
+from libs.common.messages import forensics, gateway, monitor, orders, pricing
+
+__all__ = ["forensics", "gateway", "monitor", "orders", "pricing"]
