@@ -1,0 +1,1 @@
+"""How Bookend is run: the embedded stack, and the configuration of its servers."""

@@ -1,0 +1,1 @@
+"""The embedded stack behind `./bookend`: PostgreSQL, NATS, the simulator and the services on one machine."""

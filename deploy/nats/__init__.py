@@ -1,0 +1,1 @@
+"""What every NATS login may do, and the server configuration that says so."""
