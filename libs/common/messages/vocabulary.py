@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from libs.market.options import OptionType as OptionType
+
 
 class BrokerMode(StrEnum):
     """Where an account lives. A trade pins it for good."""
@@ -14,13 +16,6 @@ class BrokerMode(StrEnum):
     PAPER = "PAPER"
     TRADIER_SANDBOX = "TRADIER_SANDBOX"
     TRADIER_LIVE = "TRADIER_LIVE"
-
-
-class OptionType(StrEnum):
-    """A right to buy or to sell."""
-
-    CALL = "CALL"
-    PUT = "PUT"
 
 
 class EntryType(StrEnum):
