@@ -7,7 +7,28 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from libs.market.options import OptionType as OptionType
+from libs.market.options import OptionType
+
+__all__ = [
+    "HOLDING_STATES",
+    "NEVER_HELD",
+    "OPEN_STATES",
+    "TERMINAL_ORDERS",
+    "UNANSWERED_ORDERS",
+    "WORKING_ORDERS",
+    "BrokerMode",
+    "CloseReason",
+    "Duration",
+    "EntryType",
+    "OptionType",
+    "OrderRole",
+    "OrderStatus",
+    "Protection",
+    "Settlement",
+    "Severity",
+    "TradeStatus",
+    "TriggerPrecision",
+]
 
 
 class BrokerMode(StrEnum):

@@ -1,0 +1,1 @@
+"""What the market says: marks, price history, chains and sessions."""
