@@ -1,0 +1,48 @@
+// A complete trade for the tests; the product never imports this.
+
+import type { Trade } from "../api/types";
+
+const BASE: Trade = {
+  id: "t-1",
+  account_id: "VA00000001",
+  broker_mode: "PAPER",
+  ticker: "AAPL",
+  occ_symbol: "AAPL261218C00230000",
+  option_type: "CALL",
+  strike: "230",
+  expiry: "2026-12-18",
+  multiplier: 100,
+  qty: 1,
+  filled_qty: 1,
+  entry_price: "4.20",
+  entry_date: "2026-11-20T15:02:10Z",
+  sl_price: "3.20",
+  tp_price: "6.30",
+  current_price: "4.40",
+  price_source: "orats",
+  last_updated: "2026-11-20T15:05:00Z",
+  unrealized_pnl: "20.00",
+  status: "FILLED",
+  protection: "PROTECTED",
+  naked_s: 0,
+  close_price: null,
+  close_date: null,
+  close_reason: null,
+  trigger_precision: null,
+  realized_pnl: null,
+  realized_pnl_pct: null,
+  max_drawdown: null,
+  max_gain: null,
+  hold_duration_h: null,
+  override_count: 0,
+  version: 2,
+  key_version: 5,
+  is_locked: false,
+  reason: null,
+  settlement: null,
+  recovered_from: null,
+  queued_for_open: false,
+  orders: [],
+};
+
+export const aTrade = (changes: Partial<Trade> = {}): Trade => ({ ...BASE, ...changes });
