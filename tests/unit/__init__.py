@@ -1,0 +1,1 @@
+"""No sockets; under ten seconds in all."""

@@ -1,0 +1,1 @@
+"""Market knowledge, by example and by property."""
