@@ -1,0 +1,1 @@
+"""What the broker says: orders as they change, accounts, and what is wrong."""
