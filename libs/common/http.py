@@ -1,0 +1,274 @@
+"""One HTTP client for every outside system, which says of each failed call whether it can have happened.
+
+A write that fails is `UpstreamUnavailable` only when no byte of it reached a socket, or when the answer was 429;
+400, 401 and 403 are handed to the caller's parser as refusals; everything else is `OutcomeUnknown`. A write is sent
+once unless the caller says that it is idempotent. Reads are repeated inside their deadline and end as
+`UpstreamUnavailable`. URLs, queries and headers never reach a message or a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+
+from libs.common.errors import AppError, OutcomeUnknown, UpstreamError, UpstreamUnavailable
+from libs.common.http_call import OPEN_GATE, Answer, Call, Gate, OpenGate, Parser, Unreadable
+from libs.common.http_limits import retry_after_s
+
+__all__ = ["OPEN_GATE", "Answer", "Call", "Gate", "HttpClient", "OpenGate", "Parser", "Unreadable"]
+
+T = TypeVar("T")
+
+REFUSALS: Final = frozenset({400, 401, 403})
+"""Answers to a write that prove it was not carried out, whatever their body (429 too, which is waited for)."""
+CONNECT_TIMEOUT_S: Final = 3.0
+KEEPALIVE_S: Final = 30.0
+FIRST_PAUSE_S: Final = 0.1
+
+_NEVER_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+_LIBRARY: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError, TimeoutError)
+"""Everything httpx can raise; a test walks its tree."""
+_UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a parser raises when an answer is not what it expected."""
+
+
+class _Ending(Enum):
+    NOT_SENT = "not sent"
+    UNKNOWN = "unknown"
+    THROTTLED = "throttled"
+
+
+class _Failed(Exception):
+    def __init__(self, ending: _Ending, detail: str, wait_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.ending, self.detail, self.wait_s = ending, detail, wait_s
+
+
+class _Progress:
+    """How far an attempt got, from the transport's own events."""
+
+    __slots__ = ("begun", "head_sent", "observed")
+
+    def __init__(self) -> None:
+        self.observed = self.begun = self.head_sent = False
+
+    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        self.observed = True
+        if event.endswith("send_request_headers.started"):
+            self.begun = True
+        elif event.endswith("send_request_headers.complete"):
+            self.head_sent = True
+
+    def proves_not_sent(self, error: BaseException) -> bool:
+        """Say whether the error came before the first byte: by its kind, or because the transport never began."""
+        if isinstance(error, httpx.LocalProtocolError):
+            return self.observed and not self.head_sent
+        return not self.begun and (self.observed or isinstance(error, _NEVER_SENT))
+
+
+class HttpClient:
+    """A pool of kept-alive connections, shared by a whole process. Close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        *,
+        max_connections: int = 100,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        keepalive_s: float = KEEPALIVE_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Take no proxy or netrc from the environment and keep no cookie: the pool serves every user's tokens."""
+        _silence_library_logs()
+        self._client = httpx.AsyncClient(
+            limits=httpx.Limits(
+                max_connections=max_connections,
+                max_keepalive_connections=max_connections,
+                keepalive_expiry=keepalive_s,
+            ),
+            timeout=httpx.Timeout(None, connect=connect_timeout_s, pool=connect_timeout_s),
+            transport=transport,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def read(
+        self, call: Call, parse: Parser[T], *, deadline_s: float, gate: Gate = OPEN_GATE, repeats: int = 2
+    ) -> T:
+        """Ask until an answer can be read, at most 1 + `repeats` times inside the deadline.
+
+        The parser sees every status but 429. Raises: what `parse` raises; UpstreamUnavailable.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self._repeated(call, parse, gate, repeats, deadline_s)
+        except TimeoutError as error:
+            raise UpstreamUnavailable(f"{call.what}: no answer within {deadline_s:g} s") from error
+        except _Failed as failed:
+            raise _unavailable(failed) from failed
+
+    async def write(
+        self,
+        call: Call,
+        parse: Parser[T],
+        *,
+        deadline_s: float,
+        gate: Gate = OPEN_GATE,
+        before_send: Callable[[], Awaitable[None]] | None = None,
+        repeats: int = 0,
+    ) -> T:
+        """Change something. Sent once unless `repeats` says that it is idempotent.
+
+        The budget is taken first, then `before_send` runs, then the deadline starts and the socket is written.
+        The parser sees 2xx and refusals. Raises: what `parse` or `before_send` raises; UpstreamUnavailable;
+        OutcomeUnknown.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                await gate.enter()
+        except TimeoutError as error:
+            raise UpstreamUnavailable(f"{call.what}: no room in the request budget within {deadline_s:g} s") from error
+        if before_send is not None:
+            await before_send()
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + deadline_s
+        unknown: _Failed | None = None
+        for attempt in range(repeats + 1):
+            try:
+                if attempt:
+                    await _enter_again(call, gate, ends_at)
+                return await self._attempt(call, _strict(parse), gate, ends_at - loop.time())
+            except _Failed as failed:
+                unknown = failed if failed.ending is _Ending.UNKNOWN else unknown
+                pause_s = _pause_s(failed, attempt)
+                if attempt == repeats or loop.time() + pause_s >= ends_at:
+                    raise (OutcomeUnknown(unknown.detail) if unknown else _unavailable(failed)) from failed
+            await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _repeated(self, call: Call, parse: Parser[T], gate: Gate, repeats: int, deadline_s: float) -> T:
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + deadline_s
+        for attempt in range(repeats + 1):
+            await gate.enter()
+            try:
+                return await self._attempt(call, parse, gate, None)
+            except _Failed as failed:
+                pause_s = _pause_s(failed, attempt)
+                if attempt == repeats or loop.time() + pause_s >= ends_at:
+                    raise
+            await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, call: Call, parse: Parser[T], gate: Gate, timeout_s: float | None) -> T:
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._client.request(
+                    call.method,
+                    call.url,
+                    headers=call.headers,
+                    params=call.query,
+                    data=call.form,
+                    json=call.json,
+                    extensions={"trace": progress.trace},
+                )
+        except _LIBRARY as error:
+            ending = _Ending.NOT_SENT if progress.proves_not_sent(error) else _Ending.UNKNOWN
+            raise _Failed(ending, f"{call.what}: {_reason(error)}") from error
+        answer = Answer(response.status_code, response.headers, response.content)
+        gate.seen(answer)
+        if answer.status == 429:
+            wait_s = retry_after_s(answer.headers)
+            raise _Failed(_Ending.THROTTLED, f"{call.what}: too many requests", wait_s)
+        try:
+            return parse(answer)
+        except AppError:
+            raise
+        except _UNREADABLE as error:
+            detail = f"{call.what}: answered {answer.status} with something unexpected"
+            raise _Failed(_Ending.UNKNOWN, detail) from error
+
+
+async def _enter_again(call: Call, gate: Gate, ends_at: float) -> None:
+    """Take the budget of a repeated write; being refused it is one more attempt that was not sent."""
+    try:
+        async with asyncio.timeout_at(ends_at):
+            await gate.enter()
+    except UpstreamUnavailable as error:
+        raise _Failed(_Ending.NOT_SENT, error.detail) from error
+    except TimeoutError as error:
+        raise _Failed(_Ending.NOT_SENT, f"{call.what}: no room in the request budget") from error
+
+
+def _strict(parse: Parser[T]) -> Parser[T]:
+    """Keep everything but success and refusals from a write's parser."""
+
+    def parse_write(answer: Answer) -> T:
+        if not answer.is_ok and answer.status not in REFUSALS:
+            raise Unreadable(f"status {answer.status}")
+        return parse(answer)
+
+    return parse_write
+
+
+def _pause_s(failed: _Failed, attempt: int) -> float:
+    if failed.ending is _Ending.THROTTLED:
+        return failed.wait_s if failed.wait_s is not None else 1.0
+    spread = random.uniform(0.5, 1.0)  # noqa: S311 - spreads repeats, guards nothing
+    return FIRST_PAUSE_S * float(2**attempt) * spread
+
+
+def _unavailable(failed: _Failed) -> UpstreamError:
+    if failed.ending is _Ending.THROTTLED and failed.wait_s is not None:
+        return UpstreamUnavailable(failed.detail, retry_after_s=round(failed.wait_s, 1))
+    return UpstreamUnavailable(failed.detail)
+
+
+def _reason(error: BaseException) -> str:
+    """Name a library error without its text, which may hold an address."""
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return "could not connect"
+    return f"the connection failed ({type(error).__name__})"
+
+
+_LIBRARY_LOGGERS: Final = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
+
+
+def _above_info(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO
+
+
+def _silence_library_logs() -> None:
+    """Drop the libraries' request lines, which carry whole URLs and headers, at whatever level logging is set."""
+    for name in _LIBRARY_LOGGERS:
+        logger = logging.getLogger(name)
+        if _above_info not in logger.filters:
+            logger.addFilter(_above_info)
