@@ -28,6 +28,8 @@ _PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
+# Loaded before any fork: between fork and exec nothing may take the loader's lock.
+LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def server_account(data_dir: Path, program: Path) -> Account | None:
 
 def become(account: Account) -> None:
     """Turn this (just forked) process into the account for good, keeping only its named capabilities."""
-    libc = ctypes.CDLL(None, use_errno=True) if account.capabilities else None
+    libc = LIBC if account.capabilities else None
     os.setgroups([])
     os.setgid(account.gid)
     if libc is not None:

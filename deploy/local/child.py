@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-from deploy.local.account import Account, become
+from deploy.local.account import LIBC, Account, become
 
 _PR_SET_PDEATHSIG = 1
-# Loaded before any fork: between fork and exec nothing may take the loader's lock.
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
 
 
 class Child:
@@ -106,9 +102,9 @@ def leash(account: Account | None, death_signal: signal.Signals) -> Callable[[],
     def prepare() -> None:
         if account is not None:
             become(account)
-        if _LIBC is not None:
+        if LIBC is not None:
             # After the change of user: changing it clears the request.
-            _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+            LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
             if os.getppid() != parent:
                 os._exit(1)
 
@@ -135,6 +131,19 @@ def end_strangers(pids: Mapping[int, float], *, within_s: float = 10.0) -> list[
         process.kill()
     psutil.wait_procs(alive, timeout=within_s)
     return [process.pid for process in found]
+
+
+def end_helpers(*, but: Collection[int]) -> None:
+    """End our direct children that are not in `but`, with all they started: builds and migrations cut short."""
+    ours = [child for child in psutil.Process().children() if child.pid not in but]
+    doomed = []
+    for child in ours:
+        with contextlib.suppress(psutil.Error):
+            doomed += [child, *child.children(recursive=True)]
+    for process in doomed:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(doomed, timeout=5.0)
 
 
 def wait_until(ready: Callable[[], bool], *, within_s: float, every_s: float = 0.02) -> bool:

