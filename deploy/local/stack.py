@@ -65,15 +65,10 @@ class Stack:
 
     async def run(self, stopping: asyncio.Event, on_ready: Callable[[StackState], None]) -> None:
         """Bring it up, say so, and keep it up until `stopping`. Raises: StackProblem, with nothing left running."""
-        if not is_free(self._options.port):
-            raise StackProblem(
-                "gateway",
-                f"port {self._options.port} on {LOOPBACK} is taken by another program",
-                "stop that program, or choose another port with --port",
-            )
         lock = self._take_lock()
         watching = asyncio.create_task(self._supervisor.watch())
         try:
+            self._require_port()
             starting = asyncio.create_task(self._bring_up())
             asked = asyncio.create_task(stopping.wait())
             await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -92,6 +87,14 @@ class Stack:
     def kill(self) -> None:
         """End every process now (a second Ctrl-C)."""
         self._supervisor.kill_all()
+
+    def _require_port(self) -> None:
+        if not is_free(self._options.port):
+            raise StackProblem(
+                "gateway",
+                f"port {self._options.port} on {LOOPBACK} is taken by another program",
+                "stop that program, or choose another port with --port",
+            )
 
     def _take_lock(self) -> DirectoryLock:
         self._layout.prepare()
