@@ -33,7 +33,7 @@ def ensure_page(log: Path) -> str:
         wanted = _sources_digest()
         node = find_node()
         install_packages(node, log)
-        _run(node, ["run", "build"], log)
+        _require(_npm(node, ["run", "build"], log), "npm run build", log)
         _stamp().write_text(wanted)
     finally:
         lock.release()
@@ -41,15 +41,23 @@ def ensure_page(log: Path) -> str:
 
 
 def install_packages(node: Node, log: Path) -> None:
-    """Install exactly what the lock file says, unless that was done before."""
+    """Install exactly what the lock file says, unless that was done before.
+
+    A lock file made where the registry has no packages of other platforms lacks those optional entries, and `npm ci`
+    calls it out of sync; `npm install` without saving takes the same locked versions and skips what it cannot find.
+    """
     wanted = digest([WEB / "package-lock.json"], base=WEB)
     stamp = WEB / "node_modules" / ".bookend-installed"
     if not stamp.exists() or stamp.read_text() != wanted:
-        _run(node, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], log)
+        quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+        ran = _npm(node, ["ci", *quiet], log)
+        if "in sync" in ran.stdout:
+            ran = _npm(node, ["install", "--no-save", *quiet], log)
+        _require(ran, "npm ci", log)
         stamp.write_text(wanted)
 
 
-def _run(node: Node, arguments: Sequence[str], log: Path) -> None:
+def _npm(node: Node, arguments: Sequence[str], log: Path) -> subprocess.CompletedProcess[str]:
     ran = subprocess.run(  # noqa: S603
         [*node.npm, *arguments],
         check=False,
@@ -64,9 +72,19 @@ def _run(node: Node, arguments: Sequence[str], log: Path) -> None:
     )
     with log.open("a") as out:
         out.write(ran.stdout)
+    return ran
+
+
+def _require(ran: subprocess.CompletedProcess[str], step: str, log: Path) -> None:
     if ran.returncode != 0:
-        words = [line for line in ran.stdout.strip().splitlines() if line.strip()]
-        raise StackProblem("page", f"npm {arguments[0]}: {' | '.join(words[-3:])}", f"read {log}")
+        raise StackProblem("page", f"{step}: {_reason(ran.stdout)}", f"read {log}")
+
+
+def _reason(output: str) -> str:
+    """Return the lines that say why: npm puts them first and its help after them."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = [line for line in lines if "error" in line.lower()] or lines[-3:]
+    return " | ".join(line.removeprefix("npm error ") for line in telling[:3])
 
 
 def _is_current() -> bool:
