@@ -36,7 +36,7 @@ class BaseServiceSettings(BaseSettings):
     )
     database_password: SecretStr = Field(description="password of this service's database login")
     database_pooled: bool = Field(default=False, description="the address is a transaction-mode pooler")
-    nats_url: str = Field(description="where NATS listens: nats://host:port")
+    nats_url: str = Field(repr=False, description="where NATS listens: nats://host:port")
     nats_password: SecretStr = Field(description="password of this service's NATS user")
     nats_replicas: int = Field(default=1, ge=1, le=5, description="copies of each stream (3 on a cluster)")
     encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")

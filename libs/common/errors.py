@@ -17,7 +17,7 @@ AppError
 │   ├── UpstreamRefused 422      proven not to have happened                  DONE
 │   ├── UpstreamAuth 424         token refused                                DONE
 │   ├── UpstreamUnavailable 503  proven not sent                              RETRY
-│   └── OutcomeUnknown 202       may have happened                            RECORD
+│   └── OutcomeUnknown 202       may have happened; NoAnswer 504              RECORD
 ├── PoisonMessage                cannot be decoded                            DEAD
 └── InvariantBroken 500          our bug                                      RETRY, then DEAD
 """
@@ -269,6 +269,14 @@ class OutcomeUnknown(UpstreamError):
 
     status = 202
     title = "The outcome is not known yet"
+    disposition = Disposition.RECORD
+
+
+class NoAnswer(OutcomeUnknown):
+    """Another service did not answer in time and nothing is stored on this side: ask again with the same key."""
+
+    status = 504
+    title = "No answer in time: it may have happened"
     disposition = Disposition.RECORD
 
 
