@@ -1,0 +1,117 @@
+"""What monitor does with facts and ticks: keep the projection, wake the cycles, open and end incidents."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from libs.common.db import Unit
+from libs.common.handlers import LATEST, Context, consume, hears
+from libs.common.messages.orders import (
+    TRADE_FACTS,
+    ConcernEnded,
+    ConcernRaised,
+    CredentialsChanged,
+    ListTracked,
+    TradeFact,
+)
+from libs.common.messages.pricing import Marks
+from libs.common.messages.trade import TradeRow
+from services.monitor import store, store_incidents
+from services.monitor.deps import Deps
+from services.monitor.reconcile import OurTrade, crosses_exit, is_hot
+from services.monitor.store_incidents import Cause
+from services.monitor.stream import FOLLOW
+from services.monitor.sync import ORDERS, PORTFOLIO
+
+MONITOR_ORDERS = "monitor-orders"
+
+
+@consume(*TRADE_FACTS, durable=MONITOR_ORDERS, accept=LATEST)
+async def on_trade(fact: TradeFact, ctx: Context, deps: Deps) -> None:
+    """Keep the newest view of a trade and watch its account."""
+    async with deps.db.for_user(ctx.user) as unit:
+        if await unit.newest(ctx):
+            await watch(unit, store.ours(fact), fact.account_name, deps)
+
+
+async def watch(unit: Unit, trade: OurTrade, account_name: str | None, deps: Deps) -> None:
+    """Keep a trade and see to it that its account is read: soon when something is about to happen."""
+    key = store.account_key(trade.broker_mode, trade.account_id)
+    is_new = await store.keep_account(unit, trade.username, trade.broker_mode, trade.account_id, account_name)
+    if not await store.keep_trade(unit, trade):
+        return
+    if is_new:
+        await unit.schedule(PORTFOLIO, key, None, user=trade.username)
+    if is_hot(trade):
+        await store.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+    now = await unit.now()
+    pause_s = deps.settings.hot_sync_s if is_hot(trade) else deps.settings.order_sync_s
+    await unit.schedule(ORDERS, key, now + timedelta(seconds=pause_s), user=trade.username, replace=False)
+    await unit.schedule(FOLLOW, key, None, user=trade.username, replace=False)
+
+
+@consume(ConcernRaised, durable=MONITOR_ORDERS, accept=LATEST)
+async def on_concern_raised(fact: ConcernRaised, ctx: Context, deps: Deps) -> None:
+    """Open the incident of what orders found wrong."""
+    async with deps.db.for_user(ctx.user) as unit:
+        if not await unit.newest(ctx):
+            return
+        cause = Cause(
+            cause_key=fact.concern_key,
+            kind=fact.kind,
+            severity=fact.severity,
+            text=fact.text,
+            trade_id=fact.trade_id,
+            occ_symbol=fact.occ_symbol,
+            broker_mode=fact.broker_mode,
+            account_id=fact.account_id,
+        )
+        await store_incidents.open_incident(unit, ctx.user, cause, fact.since_at)
+
+
+@consume(ConcernEnded, durable=MONITOR_ORDERS, accept=LATEST)
+async def on_concern_ended(fact: ConcernEnded, ctx: Context, deps: Deps) -> None:
+    """End the incident of what is right again."""
+    async with deps.db.for_user(ctx.user) as unit:
+        if await unit.newest(ctx):
+            await store_incidents.end_incident(unit, ctx.user, fact.concern_key, fact.ended_at)
+
+
+@consume(CredentialsChanged, durable=MONITOR_ORDERS, accept=LATEST)
+async def on_credentials_changed(fact: CredentialsChanged, ctx: Context, deps: Deps) -> None:
+    """Watch a new account; drop the token that was kept of a changed one."""
+    deps.access.forget(fact.account_key)
+    async with deps.db.for_user(ctx.user) as unit:
+        if not await unit.newest(ctx) or fact.removed:
+            return
+        await store.keep_account(unit, ctx.user, fact.broker_mode, fact.account_id, fact.account_name)
+        key = store.account_key(fact.broker_mode, fact.account_id)
+        for kind in (ORDERS, PORTFOLIO):
+            await unit.schedule(kind, key, None, user=ctx.user)
+
+
+@hears(Marks)
+async def on_marks(tick: Marks, ticker: str, deps: Deps) -> None:
+    """Make an account hot when a mark stands at or past an exit: the broker has probably acted."""
+    marks = {mark.occ_symbol: mark.mark for mark in tick.marks}
+    async with deps.db.for_worker() as unit:
+        for trade in await store.trades_on(unit, tick.ticker):
+            mark = marks.get(trade.occ_symbol)
+            if mark is not None and crosses_exit(trade, mark):
+                key = store.account_key(trade.broker_mode, trade.account_id)
+                await store.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+                await unit.schedule(ORDERS, key, None, user=trade.username)
+
+
+async def rebuild(deps: Deps) -> None:
+    """Ask orders for every trade that must be watched, and keep what is newer than what is here."""
+    cursor = None
+    while True:
+        page = (await deps.bus.ask(ListTracked(cursor=cursor), user="_")).json()
+        for given in page["trades"]:
+            row = TradeRow.model_validate(given, extra="ignore")
+            async with deps.db.for_user(row.username) as unit:
+                await watch(unit, store.ours(row), row.account_name, deps)
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return

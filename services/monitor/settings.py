@@ -1,0 +1,27 @@
+"""What monitor is told by its environment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from libs.common.config import BaseServiceSettings
+
+
+class Settings(BaseServiceSettings):
+    """Cadences in real seconds; addresses of the brokers by mode."""
+
+    simulator_url: str | None = Field(default=None, description="the bundled broker for PAPER; unset: no PAPER mode")
+    tradier_sandbox_url: str = Field(
+        default="https://sandbox.tradier.com", description="Tradier's paper environment, without /v1"
+    )
+    tradier_live_url: str = Field(default="https://api.tradier.com", description="Tradier, without /v1")
+    tradier_stream_url: str | None = Field(
+        default=None, description="overrides the address that the broker names for its account stream"
+    )
+    order_sync_s: float = Field(default=60.0, gt=0, description="how often an account's orders are read")
+    hot_sync_s: float = Field(default=5.0, gt=0, description="the same while something is about to happen")
+    portfolio_sync_s: float = Field(default=30.0, gt=0, description="how often balances and positions are read")
+    hint_delay_s: float = Field(default=0.02, ge=0, description="how long hints of one burst are gathered")
+    asks_per_cycle: int = Field(default=20, ge=1, description="most orders asked by id in one cycle")
+    event_stream: bool = Field(default=True, description="follow the broker's account stream where there is one")
+    force_market_open: bool = Field(default=False, description="poll outside the session too")
