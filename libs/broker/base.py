@@ -157,5 +157,8 @@ class BrokerProvider(ABC):
         """Say whose token this is. Raises: UpstreamAuth, and only here it means re-authenticate."""
 
     @abstractmethod
-    def events(self) -> AsyncIterator[AccountHint]:
-        """Follow the account's orders. Raises: UpstreamUnavailable when the stream breaks; the caller reconnects."""
+    def events(self, *, on_connected: Callable[[], None] | None = None) -> AsyncIterator[AccountHint]:
+        """Follow the account's orders; `on_connected` is the moment to read everything once.
+
+        Raises: UpstreamUnavailable when the stream breaks (the caller reconnects), UpstreamAuth, UpstreamRefused.
+        """

@@ -35,6 +35,7 @@ class BalanceReport:
     option_buying_power_usd: Decimal | None = None
     stock_buying_power_usd: Decimal | None = None
     current_requirement_usd: Decimal | None = None
+    maintenance_call_usd: Decimal | None = None
     pending_cash_usd: Decimal | None = None
     uncleared_funds_usd: Decimal | None = None
     pending_orders: int | None = None

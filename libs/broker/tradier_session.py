@@ -1,0 +1,110 @@
+"""One token at one Tradier host: headers, request budget and deadlines of every call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from libs.broker.base import BeforeSend, Priority
+from libs.broker.budget import Budget, RateClass, token_hash
+from libs.common.http import Answer, Call, HttpClient, Parser
+from libs.common.http_limits import rate_reading
+
+T = TypeVar("T")
+
+CANCEL_REPEATS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a call may take, repeats included. Units: real seconds."""
+
+    read_s: float = 5.0
+    write_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetGate:
+    """Stands before each attempt of one class and priority."""
+
+    budget: Budget
+    token_hash: str
+    rate_class: RateClass
+    priority: Priority
+
+    async def enter(self) -> None:
+        """Take one request. Raises: UpstreamUnavailable."""
+        await self.budget.take(self.token_hash, self.rate_class, self.priority)
+
+    def seen(self, answer: Answer) -> None:
+        """Hand the vendor's own count on."""
+        reading = rate_reading(answer.headers)
+        if reading is not None:
+            self.budget.observed(self.token_hash, self.rate_class, reading)
+
+
+@dataclass(frozen=True, slots=True)
+class TradierSession:
+    """What every call of one account needs. Its repr tells no token."""
+
+    http: HttpClient
+    base_url: str
+    headers: Mapping[str, str] = field(repr=False)
+    budget: Budget
+    token_hash: str
+    deadlines: Deadlines
+    priority: Priority = Priority.POLL
+
+    @classmethod
+    def open(
+        cls, http: HttpClient, *, base_url: str, token: str, budget: Budget, deadlines: Deadlines
+    ) -> TradierSession:
+        """Prepare the headers once. Without `Accept` the vendor answers XML."""
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        return cls(http, base_url.rstrip("/"), headers, budget, token_hash(token), deadlines)
+
+    def with_priority(self, priority: Priority) -> TradierSession:
+        """Return the same session speaking for another flow."""
+        return replace(self, priority=priority)
+
+    def _gate(self, rate_class: RateClass) -> BudgetGate:
+        return BudgetGate(self.budget, self.token_hash, rate_class, self.priority)
+
+    async def get(
+        self,
+        path: str,
+        what: str,
+        parse: Parser[T],
+        *,
+        rate_class: RateClass = RateClass.STANDARD,
+        query: Mapping[str, str] | None = None,
+    ) -> T:
+        """Ask; repeated inside the deadline."""
+        call = Call("GET", self.base_url + path, what, self.headers, query=query)
+        return await self.http.read(call, parse, deadline_s=self.deadlines.read_s, gate=self._gate(rate_class))
+
+    async def ask_by_post(
+        self, path: str, what: str, parse: Parser[T], *, rate_class: RateClass, form: Mapping[str, str]
+    ) -> T:
+        """Ask with a form; changes nothing, so it is repeated like a read."""
+        call = Call("POST", self.base_url + path, what, self.headers, form=form)
+        return await self.http.read(call, parse, deadline_s=self.deadlines.read_s, gate=self._gate(rate_class))
+
+    async def post_once(
+        self, path: str, what: str, parse: Parser[T], *, form: Mapping[str, str], before_send: BeforeSend | None
+    ) -> T:
+        """Change something, sent once whatever happens."""
+        call = Call("POST", self.base_url + path, what, self.headers, form=form)
+        gate = self._gate(RateClass.TRADING)
+        return await self.http.write(
+            call, parse, deadline_s=self.deadlines.write_s, gate=gate, before_send=before_send, repeats=0
+        )
+
+    async def delete(self, path: str, what: str, parse: Parser[T], *, before_send: BeforeSend | None) -> T:
+        """Take something back; idempotent, so it is repeated."""
+        call = Call("DELETE", self.base_url + path, what, self.headers)
+        gate = self._gate(RateClass.TRADING)
+        return await self.http.write(
+            call, parse, deadline_s=self.deadlines.write_s, gate=gate, before_send=before_send, repeats=CANCEL_REPEATS
+        )
