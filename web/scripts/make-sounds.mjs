@@ -29,9 +29,13 @@ function cashRegister() {
   const buffer = samples(0.95);
   const hiss = noise(7);
   add(buffer, 0, 0.05, (_t, share) => 0.4 * hiss() * (1 - share) ** 3);
-  for (const [at, base] of [[0.07, 1318.5], [0.2, 1760]]) {
+  for (const [at, base] of [
+    [0.07, 1318.5],
+    [0.2, 1760],
+  ]) {
     add(buffer, at, 0.75, (t) => {
-      const ring = tone(base, t) + 0.5 * tone(base * 2.76, t) * Math.exp(-9 * t) + 0.25 * tone(base * 5.4, t) * Math.exp(-18 * t);
+      const ring =
+        tone(base, t) + 0.5 * tone(base * 2.76, t) * Math.exp(-9 * t) + 0.25 * tone(base * 5.4, t) * Math.exp(-18 * t);
       return 0.32 * ring * Math.exp(-5.5 * t);
     });
   }
@@ -41,7 +45,11 @@ function cashRegister() {
 /** Three falling notes, each a little flatter at its end. */
 function downer() {
   const buffer = samples(1);
-  for (const [at, hertz, length] of [[0, 329.6, 0.24], [0.24, 277.2, 0.24], [0.48, 220, 0.5]]) {
+  for (const [at, hertz, length] of [
+    [0, 329.6, 0.24],
+    [0.24, 277.2, 0.24],
+    [0.48, 220, 0.5],
+  ]) {
     add(buffer, at, length, (t, share) => {
       const bent = hertz * (1 - 0.03 * share);
       const swell = Math.min(1, t * 60) * (1 - share) ** 0.8;
@@ -76,7 +84,8 @@ function wav(buffer) {
   bytes.writeUInt16LE(16, 34);
   bytes.write("data", 36);
   bytes.writeUInt32LE(buffer.length * 2, 40);
-  buffer.forEach((value, i) => bytes.writeInt16LE(Math.round(32_000 * Math.max(-1, Math.min(1, value))), 44 + i * 2));
+  for (const [i, value] of buffer.entries())
+    bytes.writeInt16LE(Math.round(32_000 * Math.max(-1, Math.min(1, value))), 44 + i * 2);
   return bytes;
 }
 

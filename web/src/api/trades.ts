@@ -1,6 +1,6 @@
 // Trades: lists, one trade's detail, and the four things a user can do to one.
 
-import { request, type Answer } from "./client";
+import { type Answer, request } from "./client";
 import type { PlaceBody, Snapshot, TimelineEntry, Trade, TradePage } from "./types";
 
 const PAGE = 200;
@@ -32,8 +32,8 @@ export async function getTrade(id: string): Promise<Trade> {
 }
 
 export async function getTimeline(id: string): Promise<TimelineEntry[]> {
-  const { data } = await request<{ timeline: TimelineEntry[] }>("GET", `/api/trades/${encodeURIComponent(id)}/timeline`);
-  return data.timeline;
+  const { data } = await request<{ events: TimelineEntry[] }>("GET", `/api/trades/${encodeURIComponent(id)}/timeline`);
+  return data.events;
 }
 
 export async function getSnapshots(id: string): Promise<Snapshot[]> {
@@ -45,22 +45,28 @@ export function place(body: PlaceBody, idempotencyKey: string): Promise<Answer<T
   return request("POST", "/api/trades", { body, idempotencyKey });
 }
 
-export function close(trade: Trade, idempotencyKey: string): Promise<Answer<Trade>> {
-  const path = `/api/trades/${encodeURIComponent(trade.id)}/close`;
-  return request("POST", path, { body: { version: trade.version }, idempotencyKey });
+/** A trade as the user saw it. */
+export interface Sighting {
+  id: string;
+  version: number;
 }
 
-export interface Adjustment {
+export interface Adjustment extends Sighting {
   new_sl?: string;
   new_tp?: string;
 }
 
-export function adjust(trade: Trade, change: Adjustment, idempotencyKey: string): Promise<Answer<Trade>> {
-  const path = `/api/trades/${encodeURIComponent(trade.id)}/adjust`;
-  return request("POST", path, { body: { version: trade.version, ...change }, idempotencyKey });
+export const sightingOf = ({ id, version }: Trade): Sighting => ({ id, version });
+
+export function close({ id, version }: Sighting, idempotencyKey: string): Promise<Answer<Trade>> {
+  return request("POST", `/api/trades/${encodeURIComponent(id)}/close`, { body: { version }, idempotencyKey });
 }
 
-export function withdraw(trade: Trade, idempotencyKey: string): Promise<Answer<Trade>> {
-  const path = `/api/trades/${encodeURIComponent(trade.id)}/withdraw`;
-  return request("POST", path, { body: {}, idempotencyKey });
+export function adjust({ id, ...body }: Adjustment, idempotencyKey: string): Promise<Answer<Trade>> {
+  return request("POST", `/api/trades/${encodeURIComponent(id)}/adjust`, { body, idempotencyKey });
+}
+
+/** Take back a close or adjust that waits for the open. */
+export function withdraw({ id }: Sighting, idempotencyKey: string): Promise<Answer<Trade>> {
+  return request("POST", `/api/trades/${encodeURIComponent(id)}/withdraw`, { idempotencyKey });
 }

@@ -93,18 +93,28 @@ export interface PriceTick {
   max_drawdown?: string | null;
 }
 
+export type Severity = "info" | "warning" | "error" | "critical";
+
 export interface Banner {
   code: string;
-  level: "info" | "warning" | "error";
+  level: Severity;
   text: string;
-  since: string | null;
+  since: string;
 }
 
 export interface SystemStatus {
   banners: Banner[];
   feeds: { name: string; age_s: number | null; ok: boolean }[];
   services: { name: string; ok: boolean }[];
-  market: { state: string; [fact: string]: unknown };
+  market: MarketStatus | null;
+  page_fallback_s: number;
+}
+
+export interface MarketStatus {
+  mode: string;
+  state: string;
+  next_change_at: string | null;
+  next_state: string | null;
 }
 
 export interface Snapshot {
@@ -117,6 +127,7 @@ export interface Snapshot {
 
 export interface TimelineEntry {
   at: string;
+  kind: string;
   text: string;
 }
 

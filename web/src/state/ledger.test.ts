@@ -24,7 +24,12 @@ describe("facts", () => {
 
   it("keep the newer mark when a fact carries an older one", () => {
     const start = holding(aTrade({ last_updated: "2026-11-20T15:06:00Z", current_price: "5.00" }));
-    const fact = aTrade({ key_version: 6, last_updated: "2026-11-20T15:01:00Z", current_price: "4.00", sl_price: "4.10" });
+    const fact = aTrade({
+      key_version: 6,
+      last_updated: "2026-11-20T15:01:00Z",
+      current_price: "4.00",
+      sl_price: "4.10",
+    });
     expect(applyTrade(start, fact).ledger.trades[0]).toMatchObject({ current_price: "5.00", sl_price: "4.10" });
   });
 });
@@ -38,7 +43,10 @@ describe("lists", () => {
   it("do not undo a fact that arrived while they were on their way", () => {
     const start = holding(aTrade({ id: "a", key_version: 5 }));
     const askedAt = start.beat;
-    const during = applyTrade(applyTrade(start, aTrade({ id: "a", key_version: 7, sl_price: "4.00" })).ledger, aTrade({ id: "new" }));
+    const during = applyTrade(
+      applyTrade(start, aTrade({ id: "a", key_version: 7, sl_price: "4.00" })).ledger,
+      aTrade({ id: "new" }),
+    );
     const after = applyList(during.ledger, [aTrade({ id: "a", key_version: 5, sl_price: "3.20" })], askedAt);
     expect(ids(after)).toEqual(["new", "a"]);
     expect(after.trades.find((trade) => trade.id === "a")?.sl_price).toBe("4.00");

@@ -1,0 +1,55 @@
+// Reading the events of the live stream: which there are, and what their data may be trusted to hold.
+
+import type { Banner, PriceTick, Trade } from "../api/types";
+
+export const TRADE_FACTS = [
+  "trade_placed",
+  "trade_filled",
+  "trade_partially_filled",
+  "trade_protected",
+  "trade_unprotected",
+  "trade_adjusted",
+  "trade_closing",
+  "trade_closed",
+  "trade_rejected",
+  "trade_unknown",
+] as const;
+
+type Json = Record<string, unknown>;
+
+function objectOf(text: string): Json | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The trade a fact carries; null when it is not whole, so that the reader asks for the list instead. */
+export function tradeOf(text: string): Trade | null {
+  const data = objectOf(text);
+  if (!data) return null;
+  const id = data.id ?? data.trade_id;
+  const whole = typeof id === "string" && typeof data.key_version === "number" && typeof data.ticker === "string";
+  if (!whole || typeof data.status !== "string" || !Array.isArray(data.orders)) return null;
+  const { trade_id: _tradeId, ...rest } = data;
+  return { ...rest, id } as unknown as Trade;
+}
+
+export function pricesOf(text: string): PriceTick[] {
+  const prices = objectOf(text)?.prices;
+  return Array.isArray(prices) ? (prices as PriceTick[]) : [];
+}
+
+export function bannersOf(text: string): Banner[] | null {
+  const banners = objectOf(text)?.banners;
+  return Array.isArray(banners) ? (banners as Banner[]) : null;
+}
+
+/** The words of an incident that a user should see at once; null for the quiet ones. */
+export function alarmOf(text: string): string | null {
+  const data = objectOf(text);
+  const loud = data?.severity === "error" || data?.severity === "critical";
+  return loud && typeof data?.text === "string" ? data.text : null;
+}

@@ -1,0 +1,84 @@
+// The live stream: one EventSource per signed-in page, opened again with a growing pause when the browser gives up on it.
+//
+// The browser itself resumes a broken stream with Last-Event-ID; a stream we open anew cannot, so its start reloads the lists.
+
+import type { SystemStatus } from "../api/types";
+import { alarmOf, bannersOf, pricesOf, TRADE_FACTS, tradeOf } from "./facts";
+import { heard, learn, learnPrices, reload, reloadAll } from "./positions";
+import { keys, queryClient } from "./queries";
+import { createStore } from "./store";
+import { toast } from "./toasts";
+
+export type StreamState = "connecting" | "live" | "lost";
+
+export const streamState = createStore<StreamState>("connecting");
+
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 15_000;
+
+let source: EventSource | null = null;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let pause = FIRST_PAUSE_MS;
+
+function onTradeFact(event: MessageEvent<string>): void {
+  const trade = tradeOf(event.data);
+  if (trade) learn(trade);
+  else void reload();
+}
+
+function onUnprotected(event: MessageEvent<string>): void {
+  const trade = tradeOf(event.data);
+  if (trade?.protection === "NAKED") toast(`${trade.ticker} is not protected: its stop or target is missing`, "bad");
+}
+
+function onBanners(event: MessageEvent<string>): void {
+  const banners = bannersOf(event.data);
+  heard();
+  if (banners === null) return;
+  queryClient.setQueryData<SystemStatus>(keys.status, (known) => (known ? { ...known, banners } : known));
+}
+
+function onAlarm(event: MessageEvent<string>): void {
+  const words = alarmOf(event.data);
+  if (words) toast(words, "bad");
+}
+
+function listen(stream: EventSource): void {
+  const on = (name: string, listener: (event: MessageEvent<string>) => void) => stream.addEventListener(name, listener);
+  for (const name of TRADE_FACTS) on(name, onTradeFact);
+  on("trade_unprotected", onUnprotected);
+  on("prices", (event) => learnPrices(pricesOf(event.data)));
+  on("banner", onBanners);
+  on("incident_opened", onAlarm);
+  on("resync", () => void reloadAll());
+  on("settings_changed", () => void queryClient.invalidateQueries({ queryKey: keys.settings }));
+  on("kill_switch_changed", () => void queryClient.invalidateQueries({ queryKey: keys.status }));
+}
+
+export function openStream(): void {
+  closeStream();
+  streamState.set("connecting");
+  let isNew = true;
+  const stream = new EventSource("/api/stream");
+  source = stream;
+  listen(stream);
+  stream.onopen = () => {
+    pause = FIRST_PAUSE_MS;
+    streamState.set("live");
+    heard();
+    if (isNew) void reloadAll();
+    isNew = false;
+  };
+  stream.onerror = () => {
+    streamState.set("lost");
+    if (stream.readyState !== EventSource.CLOSED) return;
+    timer = setTimeout(openStream, pause);
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+  };
+}
+
+export function closeStream(): void {
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+}

@@ -1,0 +1,87 @@
+// What slides down under a row: the curve, the orders at the broker, the story, the facts of the entry, and the actions.
+
+import { useQuery } from "@tanstack/react-query";
+import { getSnapshots, getTimeline, getTrade } from "../../api/trades";
+import type { Trade } from "../../api/types";
+import { isUnknown } from "../../format/trade";
+import { UNKNOWN_WORDS } from "../../state/actions";
+import { keys } from "../../state/queries";
+import { CloseButton } from "../positions/CloseButton";
+import { AdjustForm } from "./AdjustForm";
+import { EntryFacts } from "./EntryFacts";
+import { OrdersTable } from "./OrdersTable";
+import { PnlCurve } from "./PnlCurve";
+import { QueuedNote } from "./QueuedNote";
+import { Timeline } from "./Timeline";
+
+const CURVE_EVERY_MS = 30_000;
+
+/** The row's live figures over the detail's extra fields, unless the detail is the newer of the two. */
+function merged(row: Trade, detail: Trade | undefined): Trade {
+  if (!detail) return row;
+  return detail.key_version > row.key_version ? { ...row, ...detail } : { ...detail, ...row };
+}
+
+function Notes({ trade }: { trade: Trade }) {
+  return (
+    <>
+      {isUnknown(trade) && <p className="note">{UNKNOWN_WORDS}</p>}
+      {trade.queued_for_open && <QueuedNote trade={trade} />}
+      {trade.protection === "NAKED" && (
+        <p className="note bad">
+          This position is not covered by every exit you asked for. Bookend is putting the bracket back, or selling if
+          it cannot.
+        </p>
+      )}
+      {trade.reason && trade.status !== "CLOSED" && <p className="note">{trade.reason}</p>}
+    </>
+  );
+}
+
+function Actions({ trade }: { trade: Trade }) {
+  if (trade.status === "CLOSED") return null;
+  const isHeld = trade.status === "FILLED" || trade.status === "PARTIAL";
+  return (
+    <div className="details-actions">
+      {isHeld && trade.protection !== "SETTLING" && (
+        <AdjustForm key={`${trade.sl_price}/${trade.tp_price}`} trade={trade} />
+      )}
+      <span className="spring" />
+      <CloseButton trade={trade} wide />
+    </div>
+  );
+}
+
+export function TradeDetails({ trade: row }: { trade: Trade }) {
+  const key = keys.trade(row.id);
+  const detail = useQuery({ queryKey: key, queryFn: () => getTrade(row.id) });
+  const curve = useQuery({
+    queryKey: [...key, "snapshots"],
+    queryFn: () => getSnapshots(row.id),
+    refetchInterval: row.status === "CLOSED" ? false : CURVE_EVERY_MS,
+  });
+  const timeline = useQuery({ queryKey: [...key, "timeline"], queryFn: () => getTimeline(row.id) });
+  const trade = merged(row, detail.data);
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: only keeps the row from taking the click
+    <section className="details" aria-label={`Details of ${trade.ticker}`} onClick={(event) => event.stopPropagation()}>
+      <Notes trade={trade} />
+      <div className="details-grid">
+        <section>
+          <h3>P&L since entry</h3>
+          <PnlCurve points={curve.data} failed={curve.isError} />
+        </section>
+        <section>
+          <h3>Orders at the broker</h3>
+          <OrdersTable trade={trade} />
+          <Timeline events={timeline.data} />
+        </section>
+        <section>
+          <h3>At entry</h3>
+          <EntryFacts trade={trade} />
+        </section>
+      </div>
+      <Actions trade={trade} />
+    </section>
+  );
+}
