@@ -44,7 +44,7 @@ def _published(service: str) -> set[str]:
 
 def _subscribed(service: str) -> set[str]:
     answered = [*base.COMMANDS.values(), *base.QUERIES.values()]
-    subjects = {f"{one.subject('*')} {service}" for one in answered if one.owner == service}
+    subjects = {f"{one.prefix}.{service}.*.* {service}" for one in answered if one.owner == service}
     for tick in base.TICKS.values():
         if service in tick.listeners:
             subjects.add(f"{tick.subject('*')} {service}" if tick.queued else tick.subject("*"))
@@ -65,8 +65,8 @@ def _durable_requests(service: str) -> set[str]:
             subjects |= {f"{API}.CONSUMER.CREATE.{place}.{durable.filter}", f"{API}.CONSUMER.INFO.{place}"}
             subjects |= {f"{API}.CONSUMER.MSG.NEXT.{place}", f"$JS.ACK.{place}.>"}
     if service == FEED_SERVICE:
-        everything = f"{API}.CONSUMER.CREATE.{durables.EVENTS}"
-        subjects |= {everything, f"{everything}.*", f"{everything}.*.evt.>", f"{API}.CONSUMER.INFO.{durables.EVENTS}.*"}
+        # The form without a name makes only short-lived consumers: it cannot touch anybody's durable.
+        subjects |= {f"{API}.CONSUMER.CREATE.{durables.EVENTS}", f"{API}.CONSUMER.INFO.{durables.EVENTS}.*"}
         subjects.add(f"$JS.FC.{durables.EVENTS}.>")
     return subjects
 
