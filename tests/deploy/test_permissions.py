@@ -11,6 +11,7 @@ import nats
 import nats.errors
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, StreamConfig
 from nats.js.errors import NotFoundError
 
@@ -189,7 +190,7 @@ async def test_an_answer_may_be_sent_once_to_whoever_asked(server: EmbeddedNats)
     query = base.QUERIES["orders.get_trade"]
     async with login(server, "orders") as owner, login(server, "gateway") as asker:
 
-        async def answer_twice(message: nats.aio.msg.Msg) -> None:
+        async def answer_twice(message: Msg) -> None:
             await message.respond(b"first")
             await message.respond(b"second")
 
