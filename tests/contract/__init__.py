@@ -1,0 +1,1 @@
+"""What vendors' wires look like: recorded shapes, and the simulator in place of the vendor."""

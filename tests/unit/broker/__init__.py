@@ -1,0 +1,1 @@
+"""The broker client without a socket."""
