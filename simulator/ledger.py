@@ -1,0 +1,49 @@
+"""What an account's entries say in Tradier's history and gain/loss lists. Pure."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+Entry = dict[str, Any]
+
+
+def history(entries: list[Entry], kind: str | None, symbol: str | None) -> list[Entry]:
+    """Word the trades and option events, newest first."""
+    found = []
+    for entry in reversed(entries):
+        if entry["kind"] not in ("trade", "option") or kind not in (None, "", entry["kind"]):
+            continue
+        if symbol and entry["symbol"] != symbol:
+            continue
+        body: Entry = {"description": entry["symbol"], "quantity": float(entry["quantity"])}
+        if entry["kind"] == "trade":
+            shape = "Option" if len(entry["symbol"]) > 6 else "Equity"
+            body |= {"commission": 0.0, "price": float(entry["price"]), "symbol": entry["symbol"], "trade_type": shape}
+        else:
+            body["option_type"] = entry["option_type"]
+        row = {"amount": float(entry["amount"]), "date": entry["at"], "type": entry["kind"], entry["kind"]: body}
+        found.append(row)
+    return found
+
+
+def gain_and_loss(entries: list[Entry], symbol: str | None) -> list[Entry]:
+    """Word the closed positions, newest first."""
+    found = []
+    for entry in reversed(entries):
+        if entry["kind"] != "closed" or (symbol and entry["symbol"] != symbol):
+            continue
+        cost, proceeds = Decimal(entry["cost"]), Decimal(entry["proceeds"])
+        gain = proceeds - cost
+        opened, closed = datetime.fromisoformat(entry["opened_at"]), datetime.fromisoformat(entry["at"])
+        found.append({
+            "close_date": entry["at"],
+            "cost": float(round(cost, 2)),
+            "gain_loss": float(round(gain, 2)),
+            "gain_loss_percent": float(round(gain / abs(cost) * 100, 2)) if cost else 0.0,
+            "open_date": entry["opened_at"],
+            "proceeds": float(round(proceeds, 2)),
+            "quantity": float(entry["quantity"]),
+            "symbol": entry["symbol"],
+            "term": (closed - opened).days,
+        })  # fmt: skip
+    return found
