@@ -126,11 +126,25 @@ def end_strangers(pids: Mapping[int, float], *, within_s: float = 10.0) -> list[
                 found.append(process)
         except psutil.Error:
             continue
-    _, alive = psutil.wait_procs(found, timeout=within_s)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=within_s)
+    insist(found, within_s=within_s)
     return [process.pid for process in found]
+
+
+def insist(processes: Sequence[psutil.Process], *, within_s: float) -> None:
+    """Wait for processes that were asked to end, then kill the rest. One that only waits to be reaped has ended."""
+    if wait_until(lambda: not any(map(_runs, processes)), within_s=within_s):
+        return
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    wait_until(lambda: not any(map(_runs, processes)), within_s=within_s)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def end_helpers(*, but: Collection[int]) -> None:

@@ -44,7 +44,8 @@ def _from_wheel() -> Node:
 
 def _npm_settings() -> dict[str, str]:
     """Keep npm's cache and logs inside the checkout."""
-    return {"npm_config_cache": str(PROJECT / ".bookend-tools" / "npm"), "npm_config_update_notifier": "false"}
+    cache = str(PROJECT / ".bookend-tools" / "npm")
+    return {"npm_config_cache": cache, "npm_config_update_notifier": "false", "NODE_USE_SYSTEM_CA": "1"}
 
 
 def _major(node: str) -> int:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import psutil
 
 from deploy.local.account import Account, server_account
-from deploy.local.child import Child, leash, wait_until
+from deploy.local.child import Child, insist, leash, wait_until
 from deploy.local.ports import LOOPBACK, free_or_new, free_port, is_free
 from deploy.local.problem import StackProblem
 
@@ -230,10 +230,7 @@ class EmbeddedPostgres:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGQUIT)
                 process.resume()
-        _, alive = psutil.wait_procs(left, timeout=5)
-        for process in alive:
-            process.kill()
-        psutil.wait_procs(alive, timeout=5)
+        insist(left, within_s=5)
         pid_file.unlink(missing_ok=True)
 
 
