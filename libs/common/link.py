@@ -162,11 +162,14 @@ class Link:
         except (nats.errors.Error, OSError) as error:
             raise away() from error
 
-    async def request(self, subject: str, payload: bytes, *, timeout_s: float, **headers: str) -> Message | None:
+    async def request(
+        self, subject: str, payload: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
+    ) -> Message | None:
         """Publish once and wait for one raw answer; None when none came in time. Raises: UpstreamUnavailable."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        token = await self.send_try(Waiting(subject, answer, is_first=True, fails_with_connection=True), payload, named)
+        token = await self.send_try(
+            Waiting(subject, answer, is_first=True, fails_with_connection=True), payload, headers or {}
+        )
         try:
             async with asyncio.timeout(timeout_s):
                 return await answer

@@ -15,6 +15,7 @@ from libs.common.errors import (
     InvariantBroken,
     NotFound,
     OutcomeUnknown,
+    PoisonMessage,
     Throttled,
     TooLarge,
     Unauthenticated,
@@ -44,7 +45,7 @@ _BY_STATUS: dict[int, type[AppError]] = {
 
 def public(error: Exception) -> AppError:
     """Return what may be told about `error`: itself when it is ours to tell, else only that we failed."""
-    if isinstance(error, AppError) and not isinstance(error, InvariantBroken):
+    if isinstance(error, AppError) and not isinstance(error, (InvariantBroken, PoisonMessage)):
         return error
     return InvariantBroken("an internal error; the log has it under the correlation id")
 

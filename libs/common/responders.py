@@ -17,10 +17,10 @@ from typing import Any
 from libs.common import log
 from libs.common.bus import Bus
 from libs.common.clock import Clock
-from libs.common.errors import AppError, Expired, Forbidden, InvalidInput, InvariantBroken, NotFound, TooLarge
+from libs.common.errors import AppError, Expired, Forbidden, InvalidInput, InvariantBroken, TooLarge
 from libs.common.handlers import Answers, Context, Hears, Reply, encode, marked
 from libs.common.link import Message, Subscription
-from libs.common.messages.base import MAX_MESSAGE_BYTES, Asked, Command, Envelope, Query, Tick
+from libs.common.messages.base import MAX_MESSAGE_BYTES, Command, Envelope, Query, Tick
 from libs.common.metrics import METRICS
 from libs.common.problems import PROBLEM_HEADER, STATUS_HEADER, encoded, public
 
@@ -43,7 +43,6 @@ class Responders:
         self._deps = deps
         self._clock = clock
         self._slots = {Command: asyncio.Semaphore(at_once), Query: asyncio.Semaphore(at_once)}
-        self._handlers: dict[tuple[str, str], Answers] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._answers: OrderedDict[str, tuple[float, asyncio.Future[Reply]]] = OrderedDict()
         self._subscriptions: list[Subscription] = []
@@ -57,10 +56,7 @@ class Responders:
             if mark.message.owner != self._service:
                 message = f"{mark.message.__name__} is {mark.message.owner}'s to answer, not {self._service}'s"
                 raise ValueError(message)
-            self._handlers[mark.message.prefix, mark.message.topic] = mark
-        for kind in (Command, Query):
-            if any(prefix == kind.prefix for prefix, _ in self._handlers):
-                await self._listen(kind, tasks)
+            await self._listen(mark, tasks)
         for handler in hears:
             await self._hear(marked(handler, Hears))
         # A round trip: only now does the server know that we listen.
@@ -77,34 +73,33 @@ class Responders:
         if self._running:
             await asyncio.wait(set(self._running))
 
-    async def _listen(self, kind: type[Command | Query], tasks: asyncio.TaskGroup) -> None:
-        slots = self._slots[kind]
+    async def _listen(self, mark: Answers, tasks: asyncio.TaskGroup) -> None:
+        slots = self._slots[Command if issubclass(mark.message, Command) else Query]
 
         async def take(message: Message) -> None:
-            # Waiting here holds the subscription, so what is too much stays with the server's deadline, not in tasks.
+            # Waiting here holds the subscription, so what is too much waits there, under its deadline, not as a task.
             await slots.acquire()
-            task = tasks.create_task(self._answer(kind, message))
+            task = tasks.create_task(self._answer(mark, message))
             self._running.add(task)
-            task.add_done_callback(lambda done: (slots.release(), self._running.discard(done)))  # type: ignore[func-returns-value]
+            task.add_done_callback(leave)
 
-        subject = f"{kind.prefix}.{self._service}.*.*"
-        self._subscriptions.append(await self._bus.subscribe(subject, take, queue=self._service))
+        def leave(task: asyncio.Task[None]) -> None:
+            slots.release()
+            self._running.discard(task)
 
-    async def _answer(self, kind: type[Asked], message: Message) -> None:
+        self._subscriptions.append(await self._bus.subscribe(mark.message.subject("*"), take, queue=self._service))
+
+    async def _answer(self, mark: Answers, message: Message) -> None:
         """Answer one question, whatever happens."""
         began = time.monotonic()
-        _, _, user, topic = message.subject.split(".")
-        mark = self._handlers.get((kind.prefix, topic))
-        name = mark.message.__name__ if mark else "unknown"
+        user = message.subject.split(".")[2]
+        name = mark.message.__name__
         correlation = None
         try:
             envelope = Envelope.decode(message.data)
             correlation = envelope.correlation_id
             with log.bound_to(correlation, envelope.id):
                 self._check(envelope, user)
-                if mark is None:
-                    detail = f"{self._service} does not answer {kind.prefix} {topic}"
-                    raise NotFound(detail)
                 reply = await self._run_once(mark, envelope, user)
             headers = {STATUS_HEADER: str(reply.status), **reply.headers}
         except Exception as error:  # noqa: BLE001 - the edge of the bus: every error becomes an answer
