@@ -1,0 +1,1 @@
+"""Decides what a trade's state is, and alone changes anything at the broker."""

@@ -1,0 +1,80 @@
+"""Close: from whatever a trade is to flat, without ever selling twice.
+
+| step          | mark                       | what undoes it                                      | key         |
+|---------------|----------------------------|-----------------------------------------------------|-------------|
+| begin         | action RUNNING, CLOSING    | the sell fails: FILLED, protected again             | request key |
+| cancel entry  | `cancel_at`                | a fill wins: it is held, and sold below             | broker id   |
+| cancel exits  | `cancel_at`                | a leg that filled closes the trade as that hit      | broker id   |
+| confirm       | each leg terminal          | unconfirmed for 30 s: a concern, no sell, keep on   | broker id   |
+| quote, intent | CLOSE order INTENT         | nothing is held any more: never sent                | order tag   |
+| send, record  | SENT, then its answer      | evidence only; never placed: a new intent           | order tag   |
+| confirm       | FILLED: the trade is over  | ended unfilled: back to FILLED, protected again     | broker id   |
+
+1. No sell while a bracket or the entry may still execute: the legs hold the quantity.
+2. What is sold is what is held by our own orders, read after every leg ended.
+"""
+
+from __future__ import annotations
+
+from libs.broker.orders import OrderType
+from libs.common.messages.vocabulary import OrderRole, OrderStatus
+from services.orders.lifecycle import NEVER_SENT, NOT_PLACED
+from services.orders.steps import (
+    BeginClose,
+    EndAction,
+    FailClose,
+    Moment,
+    PlaceSell,
+    Send,
+    Step,
+    Void,
+    cancel_or_read,
+    read_or_wait,
+    retry_after,
+    unanswered,
+)
+from services.orders.trade import Action, ActionState, Order, View
+
+
+def plan(view: View, close: Action, moment: Moment) -> Step:
+    """Return the next step towards flat."""
+    others = tuple(order for order in view.orders if order.role is not OrderRole.CLOSE)
+    intent = next((order for order in others if order.status is OrderStatus.INTENT), None)
+    if intent is not None:
+        return Void(intent.tag)
+    step = unanswered(others, moment)
+    if step is not None:
+        return step
+    if close.state is ActionState.REQUESTED:
+        return BeginClose(close.id)
+    working = next((order for order in others if not order.is_terminal), None)
+    if working is not None:
+        return cancel_or_read(working, moment)
+    if view.held_qty <= 0:
+        return EndAction(close.id, ActionState.DONE)
+    return _sell(view, close, moment)
+
+
+def _sell(view: View, close: Action, moment: Moment) -> Step:
+    sells = tuple(order for order in view.orders if order.role is OrderRole.CLOSE and order.action_id == close.id)
+    step = unanswered(sells, moment)
+    if step is not None:
+        return step
+    last = sells[-1] if sells else None
+    if last is None:
+        return PlaceSell()
+    if last.status is OrderStatus.INTENT:
+        return Send(last.tag) if last.qty == view.held_qty else Void(last.tag)
+    if not last.is_terminal:
+        return read_or_wait(last, moment)
+    return _ended(close, last, sells, moment)
+
+
+def _ended(close: Action, last: Order, sells: tuple[Order, ...], moment: Moment) -> Step:
+    """Something is still held though the last sell is over."""
+    if last.reason in (NOT_PLACED, NEVER_SENT):
+        return retry_after(sells, moment) or PlaceSell()
+    if last.type is OrderType.LIMIT and last.status is not OrderStatus.REJECTED:
+        return PlaceSell()  # no bid: a day order at the least price, renewed each session
+    words = last.reason or f"the sell ended {last.status.lower()}"
+    return FailClose(close.id, words)

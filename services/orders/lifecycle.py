@@ -1,0 +1,365 @@
+"""What becomes of a trade and its orders when something happens: the one place where a state is assigned.
+
+1. A trade moves only along `TRANSITIONS`; anything else is `IllegalTransition` (a trigger refuses it too).
+2. Quantities before statuses: an order that ended with executed quantity has filled that much, whatever its end.
+3. Merging reports is monotone: what executed never falls, a terminal order never lives again, a repeat changes nothing.
+4. A locked trade's own values never change; only its orders do.
+5. Money is exact: P&L is what the exits brought less what the entry cost, in cents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from libs.common.errors import IllegalTransition
+from libs.common.messages.vocabulary import (
+    CloseReason,
+    OrderRole,
+    OrderStatus,
+    Protection,
+    TradeStatus,
+    TriggerPrecision,
+)
+from libs.market import money
+from services.orders import protection
+from services.orders.trade import EXIT_ROLES, Event, Group, Order, Trade, View
+
+
+class Happening(StrEnum):
+    """What can move a trade."""
+
+    ENTRY_PARTIAL = "entry_partial"
+    """Something is executed, the rest works."""
+    ENTRY_DONE = "entry_done"
+    """The entry is over with something executed."""
+    ENTRY_EMPTY = "entry_empty"
+    """The entry is over with nothing executed."""
+    CLOSE_BEGUN = "close_begun"
+    CLOSE_FAILED = "close_failed"
+    """The sell was refused or ended unfilled; what is held is protected again."""
+    FLAT = "flat"
+    """The entry is over and nothing is held any more."""
+
+
+TRANSITIONS: dict[tuple[TradeStatus, Happening], TradeStatus] = {
+    (TradeStatus.OPEN, Happening.ENTRY_PARTIAL): TradeStatus.PARTIAL,
+    (TradeStatus.OPEN, Happening.ENTRY_DONE): TradeStatus.FILLED,
+    (TradeStatus.OPEN, Happening.ENTRY_EMPTY): TradeStatus.CLOSED,
+    (TradeStatus.OPEN, Happening.CLOSE_BEGUN): TradeStatus.CLOSING,
+    (TradeStatus.PARTIAL, Happening.ENTRY_PARTIAL): TradeStatus.PARTIAL,
+    (TradeStatus.PARTIAL, Happening.ENTRY_DONE): TradeStatus.FILLED,
+    (TradeStatus.PARTIAL, Happening.CLOSE_BEGUN): TradeStatus.CLOSING,
+    # Entry and exit were both over before we looked once more.
+    (TradeStatus.PARTIAL, Happening.FLAT): TradeStatus.CLOSED,
+    (TradeStatus.FILLED, Happening.ENTRY_DONE): TradeStatus.FILLED,
+    (TradeStatus.FILLED, Happening.CLOSE_BEGUN): TradeStatus.CLOSING,
+    (TradeStatus.FILLED, Happening.FLAT): TradeStatus.CLOSED,
+    # The entry's cancel is on its way while fills still come in: they are held, and sold by the same close.
+    (TradeStatus.CLOSING, Happening.ENTRY_PARTIAL): TradeStatus.CLOSING,
+    (TradeStatus.CLOSING, Happening.ENTRY_DONE): TradeStatus.CLOSING,
+    (TradeStatus.CLOSING, Happening.ENTRY_EMPTY): TradeStatus.CLOSED,
+    (TradeStatus.CLOSING, Happening.CLOSE_FAILED): TradeStatus.FILLED,
+    (TradeStatus.CLOSING, Happening.FLAT): TradeStatus.CLOSED,
+}
+
+ALLOWED = frozenset((before, after) for (before, _), after in TRANSITIONS.items() if before is not after)
+"""The pairs the trigger lets through."""
+
+NEVER_SENT = "never sent"
+NOT_PLACED = "not_placed"
+
+_RANK = {
+    OrderStatus.INTENT: 0,
+    OrderStatus.SENT: 1,
+    OrderStatus.UNKNOWN: 2,
+    OrderStatus.WORKING: 3,
+    OrderStatus.PARTIAL: 4,
+    OrderStatus.FILLED: 5,
+    OrderStatus.CANCELLED: 5,
+    OrderStatus.REJECTED: 5,
+    OrderStatus.EXPIRED: 5,
+}
+_HIT = {OrderRole.TAKE_PROFIT: CloseReason.TP_HIT, OrderRole.STOP_LOSS: CloseReason.SL_HIT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One of our orders as the broker shows it."""
+
+    order_id: str
+    """Ours, not the broker's."""
+    status: OrderStatus
+    filled_qty: int
+    avg_price: Decimal | None
+    broker_order_id: str
+    group_order_id: str | None = None
+    is_pending: bool = False
+    """The broker has not yet let it past its own checks."""
+    reason: str | None = None
+    broker_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+def move(status: TradeStatus, happening: Happening) -> TradeStatus:
+    """Return the state that follows. Raises: IllegalTransition."""
+    try:
+        return TRANSITIONS[status, happening]
+    except KeyError:
+        raise IllegalTransition(f"a trade that is {status} cannot take {happening}") from None
+
+
+# ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def merge(order: Order, report: Report, now: datetime) -> Order:
+    """Take from a report what is news; an older one, or a fill without its price yet, changes nothing but `read_at`.
+
+    An order we settled as never placed, which appears after all, is what the broker says: that end was only inferred.
+    """
+    looked = replace(order, read_at=now, reads=order.reads + 1)
+    filled = max(order.filled_qty, min(report.filled_qty, order.qty))
+    price = report.avg_price if report.avg_price and report.filled_qty >= order.filled_qty else order.avg_price
+    if filled and not price:
+        return looked
+    status = report.status
+    guessed = order.reason == NOT_PLACED and order.broker_order_id is None
+    if not guessed and (order.is_terminal or _RANK[status] < _RANK[order.status]):
+        status = order.status
+    if status is OrderStatus.WORKING and filled:
+        status = OrderStatus.PARTIAL
+    if status not in _ENDED and filled >= order.qty:
+        status = OrderStatus.FILLED
+    at = report.broker_at or now
+    ended = status in _ENDED
+    return replace(
+        looked,
+        status=status,
+        filled_qty=filled,
+        avg_price=price,
+        broker_order_id=order.broker_order_id or report.broker_order_id,
+        group_order_id=order.group_order_id or report.group_order_id or report.broker_order_id,
+        answered_at=order.answered_at or now,
+        confirmed_at=order.confirmed_at or (None if report.is_pending else now),
+        rested_at=order.rested_at or (None if report.is_pending else report.created_at or at),
+        filled_at=at if filled > order.filled_qty else order.filled_at,
+        fill_seen_at=order.fill_seen_at or (now if filled else None),
+        ended_at=(None if guessed else order.ended_at) or (at if ended else None),
+        reason=(None if guessed else order.reason) or (report.reason if ended else None),
+        look_at=None,
+    )
+
+
+_ENDED = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
+
+
+def applied(view: View, reports: tuple[Report, ...], now: datetime) -> View:
+    """Apply what the broker says of some of the trade's orders. Idempotent: and free of any order among reports."""
+    for report in reports:
+        before = next(order for order in view.orders if order.id == report.order_id)
+        after = merge(before, report, now)
+        view = view.with_order(after)
+        if (after.status, after.filled_qty) != (before.status, before.filled_qty):
+            view = view.noting(_told(after))
+    return settled(view, now)
+
+
+def sent(view: View, tag: str, now: datetime) -> View:
+    """Mark a write as about to leave: from here on it may be at the broker."""
+    for order in view.by_tag(tag):
+        view = view.with_order(replace(order, status=OrderStatus.SENT, sent_at=now))
+    return view.noting(Event(kind="order_sent", text=f"{_name(view, tag)} is sent", data={"tag": tag}))
+
+
+def accepted(view: View, tag: str, broker_id: str, now: datetime) -> View:
+    """Record that the broker received a write. It may still be refused a moment later."""
+    for order in view.by_tag(tag):
+        own = broker_id if order.sent_as is Group.SINGLE else order.broker_order_id
+        status = OrderStatus.WORKING if order.is_unanswered else order.status
+        group = order.group_order_id or broker_id
+        view = view.with_order(
+            replace(order, status=status, broker_order_id=own, group_order_id=group, answered_at=now)
+        )
+    text = f"the broker received {_name(view, tag)} as order {broker_id}"
+    return settled(view.noting(Event(kind="order_accepted", actor="broker", text=text, data={"id": broker_id})), now)
+
+
+def refused(view: View, tag: str, words: str, now: datetime) -> View:
+    """Record that a write was refused: proven not to have happened."""
+    view = _ended(view, tag, OrderStatus.REJECTED, words, now)
+    event = Event(kind="order_refused", actor="broker", text=f"the broker refused {_name(view, tag)}: {words}")
+    return settled(view.noting(event), now)
+
+
+def not_sent(view: View, tag: str, words: str, now: datetime) -> View:
+    """Record that a write provably never left. An entry is over with it; an exit is tried again with a new intent."""
+    view = view.noting(Event(kind="order_not_sent", text=f"{_name(view, tag)} could not be sent: {words}"))
+    return settled(_never_there(view, tag, now), now)
+
+
+def never_placed(view: View, tag: str, now: datetime) -> View:
+    """Record that evidence settled an unknown write as never placed."""
+    view = view.noting(Event(kind="order_not_found", text=f"{_name(view, tag)} never reached the broker"))
+    return settled(_never_there(view, tag, now), now)
+
+
+def void(view: View, tag: str, now: datetime) -> View:
+    """End an intent that will not be sent any more."""
+    view = _ended(view, tag, OrderStatus.CANCELLED, NEVER_SENT, now)
+    return settled(view.noting(Event(kind="order_void", text=f"{_name(view, tag)} was never sent")), now)
+
+
+def unknown(view: View, tag: str, words: str, now: datetime) -> View:
+    """Record that nobody knows whether a write happened; only evidence ends that."""
+    for order in view.by_tag(tag):
+        if order.status is OrderStatus.SENT:
+            view = view.with_order(replace(order, status=OrderStatus.UNKNOWN))
+    text = f"no clear answer for {_name(view, tag)}: {words}"
+    return settled(view.noting(Event(kind="order_unknown", text=text, data={"tag": tag})), now)
+
+
+def cancel_asked(view: View, group_order_id: str, now: datetime) -> View:
+    """Note that a cancel is about to be asked for. It proves nothing: reading does."""
+    for order in view.orders:
+        if order.group_order_id == group_order_id and not order.is_terminal:
+            first = order.cancel_first_at or now
+            view = view.with_order(replace(order, cancel_first_at=first, cancel_at=now, reads=0, read_at=None))
+    return view.noting(Event(kind="cancel_sent", text=f"order {group_order_id} is to be cancelled"))
+
+
+def _never_there(view: View, tag: str, now: datetime) -> View:
+    is_entry = any(order.role is OrderRole.ENTRY for order in view.by_tag(tag))
+    tries = view.flow.protect_tries - (0 if is_entry else 1)
+    view = replace(view, flow=replace(view.flow, protect_tries=max(tries, 0)))
+    return _ended(view, tag, OrderStatus.REJECTED if is_entry else OrderStatus.CANCELLED, NOT_PLACED, now)
+
+
+def _ended(view: View, tag: str, status: OrderStatus, words: str, now: datetime) -> View:
+    for order in view.by_tag(tag):
+        if not order.is_terminal and not order.is_working:
+            view = view.with_order(replace(order, status=status, reason=words, answered_at=now, ended_at=now))
+    return view
+
+
+# ── the trade ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def begun_closing(view: View, now: datetime) -> View:
+    """Move into closing; the close itself is told by the caller's action."""
+    return settled(_moved(view, Happening.CLOSE_BEGUN), now)
+
+
+def failed_closing(view: View, now: datetime) -> View:
+    """Move back to holding: the rest is protected again."""
+    return settled(_moved(view, Happening.CLOSE_FAILED), now)
+
+
+def repriced(view: View, sl_price: Decimal | None, tp_price: Decimal | None, now: datetime) -> View:
+    """Set stop and target."""
+    return settled(replace(view, trade=replace(view.trade, sl_price=sl_price, tp_price=tp_price)), now)
+
+
+def settled(view: View, now: datetime) -> View:
+    """Derive the trade from its orders: quantities, prices, state, protection, and the result when it is over."""
+    if view.trade.is_locked:
+        return view
+    view = replace(view, trade=_with_entry(view))
+    bought, held = view.trade.filled_qty, view.held_qty
+    if view.trade.status is not TradeStatus.CLOSED and bought:
+        view = _moved(view, Happening.ENTRY_DONE if view.entry_is_over else Happening.ENTRY_PARTIAL)
+    if view.entry_is_over and bought and held <= 0:
+        view = replace(_moved(view, Happening.FLAT), trade=_with_result(_moved(view, Happening.FLAT)))
+    elif view.entry_is_over and not bought and not protection.may_resend_entry(view):
+        view = _moved(view, Happening.ENTRY_EMPTY)
+        view = replace(view, trade=_without_result(view, now))
+    return protection.counted(view, now)
+
+
+def _moved(view: View, happening: Happening) -> View:
+    after = move(view.trade.status, happening)
+    if after is view.trade.status:
+        return view
+    event = Event(kind="status", text=f"{view.trade.status} → {after}", data={"because": happening})
+    return replace(view, trade=replace(view.trade, status=after)).noting(event)
+
+
+def _with_entry(view: View) -> Trade:
+    fills = [order for order in view.entry_orders if order.filled_qty]
+    last = view.entry_orders[-1] if view.entry_orders else None
+    legs = [o for o in view.orders if o.role in EXIT_ROLES and o.broker_order_id]
+    price = money.average_price((order.filled_qty, order.avg_price or Decimal(0)) for order in fills)
+    times = sorted(order.filled_at for order in fills if order.filled_at)
+    return replace(
+        view.trade,
+        filled_qty=sum(order.filled_qty for order in fills),
+        entry_price=price,
+        entry_date=view.trade.entry_date or (times[0] if times else None),
+        broker_fill_price=price,
+        broker_fill_time=times[-1] if times else None,
+        tradier_order_id=last.group_order_id if last else None,
+        tradier_sl_order_id=_last_id(legs, OrderRole.STOP_LOSS),
+        tradier_tp_order_id=_last_id(legs, OrderRole.TAKE_PROFIT),
+    )
+
+
+def _last_id(orders: list[Order], role: OrderRole) -> str | None:
+    return next((order.broker_order_id for order in reversed(orders) if order.role is role), None)
+
+
+def _with_result(view: View) -> Trade:
+    """Fill in how a held trade ended. The reason is that of the order which executed last."""
+    trade = view.trade
+    sold = [order for order in view.exit_orders if order.filled_qty]
+    last = max(sold, key=lambda order: (order.filled_at or order.created_at, order.id))
+    closing = view.close_action
+    asked = closing.reason if closing and closing.reason else CloseReason.MANUAL_CLOSE
+    price = money.average_price((order.filled_qty, order.avg_price or Decimal(0)) for order in sold) or Decimal(0)
+    brought = sum(((order.avg_price or Decimal(0)) * order.filled_qty for order in sold), Decimal(0))
+    cost = sum(((o.avg_price or Decimal(0)) * o.filled_qty for o in view.entry_orders), Decimal(0))
+    ended_at = last.filled_at
+    held_s = (ended_at - trade.entry_date).total_seconds() if ended_at and trade.entry_date else 0
+    return replace(
+        trade,
+        close_price=price,
+        close_date=ended_at,
+        close_reason=_HIT.get(last.role, asked),
+        trigger_precision=TriggerPrecision.BROKER_FILL,
+        realized_pnl=money.cents((brought - cost) * trade.multiplier),
+        realized_pnl_pct=money.pnl_pct(trade.entry_price or Decimal(0), price),
+        hold_duration_h=(Decimal(int(max(held_s, 0))) / 3600).quantize(Decimal("0.0001")),
+        is_locked=True,
+    )
+
+
+def _without_result(view: View, now: datetime) -> Trade:
+    """Fill in how a trade that never held anything ended."""
+    last = view.entry_orders[-1]
+    closing = view.close_action
+    reason = CloseReason.REJECTED if last.status is OrderStatus.REJECTED else CloseReason.CANCELLED
+    if reason is CloseReason.CANCELLED and closing and closing.reason is CloseReason.KILL_SWITCH:
+        reason = CloseReason.KILL_SWITCH
+    return replace(
+        view.trade,
+        close_date=last.ended_at or now,
+        close_reason=reason,
+        reason=last.reason,
+        protection=Protection.NONE,
+        is_locked=True,
+    )
+
+
+def _name(view: View, tag: str) -> str:
+    roles = {order.role for order in view.by_tag(tag)}
+    if roles == {OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT}:
+        return "the bracket"
+    return f"the {next(iter(roles)).replace('_', ' ').lower()} order" if roles else "an order"
+
+
+def _told(order: Order) -> Event:
+    filled = f", {order.filled_qty} of {order.qty} at {order.avg_price}" if order.filled_qty else ""
+    words = f": {order.reason}" if order.reason else ""
+    text = f"{order.role.replace('_', ' ').lower()} order {order.broker_order_id} is {order.status}{filled}{words}"
+    data: dict[str, str | int | None] = {"id": order.broker_order_id, "filled_qty": order.filled_qty}
+    return Event(kind="order_report", actor="broker", text=text, data=data)

@@ -1,0 +1,56 @@
+"""What to do next about a trade, from all that is known of it: pure, so that a crash at any mark loses nothing.
+
+1. The next step follows from stored state alone; whoever holds the claim takes it.
+2. An asked close goes before everything else at the first safe mark: no write of the trade without its answer.
+3. A queued action starts nothing before its session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from libs.common.messages.vocabulary import OrderStatus, TradeStatus
+from services.orders import adjusting, aftermath, closing, placement, protecting
+from services.orders.steps import CheckOpen, Moment, Step, Wait
+from services.orders.trade import ActionKind, ActionState, View
+
+
+def next_step(view: View, moment: Moment) -> Step:
+    """Return the next step of whatever flow the trade is in, or the wait."""
+    step = _of_flow(view, moment)
+    queued = view.queued
+    if queued is None or not isinstance(step, Wait):
+        return step
+    return sooner(step, moment.at(queued.due_at, 0)) or CheckOpen(queued.id)
+
+
+def sooner(step: Wait, until: datetime | None) -> Wait | None:
+    """Return the earlier of two waits; None when the second is over."""
+    if until is None:
+        return None
+    return Wait(until if step.until is None else min(until, step.until))
+
+
+def is_running(view: View, moment: Moment) -> bool:
+    """Say whether a flow runs: a write is unanswered, an action runs, or a step is due now."""
+    if view.running is not None or any(order.is_unanswered for order in view.orders):
+        return True
+    if any(order.status is OrderStatus.INTENT for order in view.orders):
+        return True
+    unqueued = replace(view, actions=tuple(a for a in view.actions if a.state is not ActionState.QUEUED))
+    return not isinstance(next_step(unqueued, moment), Wait)
+
+
+def _of_flow(view: View, moment: Moment) -> Step:
+    if view.trade.status is TradeStatus.CLOSED:
+        return aftermath.plan(view, moment)
+    close = view.close_action
+    if close is not None and close.state is not ActionState.QUEUED:
+        return closing.plan(view, close, moment)
+    if not view.entry_is_over or not view.trade.filled_qty:
+        return placement.plan(view, moment)
+    running = view.running
+    if running is not None and running.kind is ActionKind.ADJUST:
+        return adjusting.plan(view, running, moment)
+    return protecting.plan(view, moment)

@@ -1,0 +1,106 @@
+"""Protect: from a holding to resting exits for exactly what is held.
+
+| step      | mark                          | what undoes it                                   | key         |
+|-----------|-------------------------------|--------------------------------------------------|-------------|
+| quote     | none                          | the stop is passed: sell as `SL_HIT` instead     | trade       |
+| intent    | legs INTENT, one tag          | a close, or another quantity: never sent         | order tag   |
+| send      | legs SENT                     | nothing: only evidence                           | order tag   |
+| record    | WORKING, REJECTED, UNKNOWN    | a second try with a fresh quote, then the policy | order tag   |
+| look twice| `confirmed_at`, `reads` ≥ 2   | a stop on the wrong side takes the group down    | broker id   |
+
+1. Exits never coexist with a working entry.
+2. Nothing is placed over a bracket that still lives: it is cancelled and confirmed first.
+3. A leg that fills in part gets a moment to finish; then what is left gets a bracket of its own.
+"""
+
+from __future__ import annotations
+
+from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
+from services.orders import protection
+from services.orders.steps import (
+    Moment,
+    PlaceBracket,
+    RequestClose,
+    Send,
+    Step,
+    Void,
+    Wait,
+    cancel_or_read,
+    read_or_wait,
+    retry_after,
+    unanswered,
+)
+from services.orders.trade import BRACKET_ROLES, NakedPolicy, Order, View
+
+
+def plan(view: View, moment: Moment) -> Step:
+    """Return the next step towards every exit asked for resting."""
+    brackets = tuple(order for order in view.orders if order.role in BRACKET_ROLES)
+    step = unanswered(brackets, moment)
+    if step is not None:
+        return step
+    live = view.live_bracket
+    if live:
+        return _live(view, live, moment)
+    return Wait() if not protection.wanted(view) else _bare(view, brackets, moment)
+
+
+def _live(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
+    first = live[0]
+    if first.status is OrderStatus.INTENT:
+        return Send(first.tag) if first.qty == view.held_qty else Void(first.tag)
+    if any(order.cancel_at for order in live):
+        return cancel_or_read(next(order for order in live if order.cancel_at), moment)
+    unsure = next((order for order in live if order.confirmed_at is None), None)
+    if unsure is not None:
+        return read_or_wait(unsure, moment)
+    misfit = protection.wanted(view) - {o.role for o in live} or any(o.remaining_qty != view.held_qty for o in live)
+    if misfit:
+        return _misfit(view, live, moment)
+    if any(order.reads < 2 for order in live):
+        until = moment.at(first.answered_at, moment.waits.settle_s)
+        return Wait(until) if until else read_or_wait(first, moment)
+    return Wait()
+
+
+def _misfit(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
+    """Let a fill in progress finish, then take down what does not fit the holding."""
+    fills = [o.fill_seen_at for o in view.orders if o.role in BRACKET_ROLES and o.fill_seen_at]
+    until = moment.at(max(fills), moment.waits.partial_exit_grace_s) if fills else None
+    if until is None:
+        return cancel_or_read(live[0], moment)
+    soon = read_or_wait(live[0], moment)
+    return soon if not isinstance(soon, Wait) else Wait(min(until, soon.until or until))
+
+
+def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
+    policy = view.policy.naked_policy
+    held_back = retry_after(brackets, moment) or _by_hand(view, brackets, moment) or _refused_sale(view, moment)
+    if held_back is not None:
+        return held_back
+    tries = view.flow.protect_tries
+    if tries and policy is NakedPolicy.ALERT and tries >= moment.waits.repair_tries:
+        return Wait()
+    if tries >= (1 if policy is NakedPolicy.FLATTEN else moment.waits.repair_tries):
+        return RequestClose(CloseReason.FLATTENED, "its exits could not be placed")
+    return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
+
+
+def _by_hand(view: View, brackets: tuple[Order, ...], moment: Moment) -> Wait | None:
+    """Leave a person time who cancelled the exits at the broker."""
+    last = brackets[-1] if brackets else None
+    if last is None or last.status is not OrderStatus.CANCELLED or not last.confirmed_at or last.cancel_at:
+        return None
+    if last.reason or any(order.filled_qty for order in brackets if order.tag == last.tag):
+        return None
+    until = moment.at(last.read_at, view.policy.repair_delay_s)
+    return Wait(until) if until else None
+
+
+def _refused_sale(view: View, moment: Moment) -> Wait | None:
+    """Do not hammer: after a refused sale of ours the next decision waits."""
+    refused = [o.ended_at for o in view.orders if o.role is OrderRole.CLOSE and o.status is OrderStatus.REJECTED]
+    last = max((at for at in refused if at), default=None)
+    stop = view.flow.protect_tries >= moment.waits.repair_tries
+    until = moment.at(last, moment.waits.close_retry_s) if stop else None
+    return Wait(until) if until else None

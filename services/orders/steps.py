@@ -1,0 +1,232 @@
+"""What a flow can do next, as data, and the waits between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from libs.common.messages.vocabulary import CloseReason, OrderStatus
+from services.orders.lifecycle import NOT_PLACED
+from services.orders.trade import ActionState, Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Every wait of the order path. Units: seconds, real ones."""
+
+    send_by_s: float = 10.0
+    confirm_first_s: float = 0.05
+    confirm_last_s: float = 5.0
+    settle_s: float = 0.8
+    """A second look at new exits: a stop on the wrong side takes its group down half a second after "ok"."""
+    look_every_s: float = 3.0
+    look_gap_entry_s: float = 30.0
+    look_gap_exit_s: float = 3.0
+    recancel_s: float = 5.0
+    cancel_alarm_s: float = 30.0
+    naked_alarm_s: float = 5.0
+    partial_exit_grace_s: float = 5.0
+    orphan_grace_s: float = 2.0
+    stop_limit_grace_s: float = 10.0
+    away_read_s: float = 5.0
+    """How often a working entry is read by ourselves while the bus is away."""
+    retry_first_s: float = 0.5
+    retry_last_s: float = 30.0
+    close_retry_s: float = 30.0
+    """Between two sales we decide on ourselves when the broker refuses them."""
+    queue_settle_s: float = 60.0
+    queue_poll_s: float = 5.0
+    repair_tries: int = 2
+
+
+# ── steps that talk to the broker ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the orders of one intent, once."""
+
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look for an unanswered write in the account's complete list."""
+
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read one broker order by its id."""
+
+    group_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ask for the cancel of one broker order, a group by its parent."""
+
+    group_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceBracket:
+    """Take a fresh quote and make the intents of the exits."""
+
+    sl: Decimal | None
+    tp: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSell:
+    """Take a fresh quote and make the intent of the close."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOpen:
+    """See whether the session a queued action waits for is open, with a two-sided quote."""
+
+    action_id: str
+
+
+# ── steps that only change what we know ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class MarkUnknown:
+    """The writer died between sending and recording."""
+
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """End an intent that must not be sent any more."""
+
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResendEntry:
+    """Make a second intent of the entry at the coarser tick."""
+
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BeginClose:
+    """Start the stored close at this safe mark."""
+
+    action_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestClose:
+    """Decide to sell: the stop is passed, or the exits cannot be placed."""
+
+    reason: CloseReason
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailClose:
+    """The sell was refused or ended unfilled."""
+
+    action_id: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndAction:
+    """An action is over."""
+
+    action_id: str
+    state: ActionState
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reprice:
+    """The new exits rest: stop and target are theirs, and the adjust is done."""
+
+    action_id: str
+    sl: Decimal | None
+    tp: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`; None: until somebody brings news."""
+
+    until: datetime | None = None
+
+
+Talk = Send | Look | Read | Cancel | PlaceBracket | PlaceSell | CheckOpen
+Decide = MarkUnknown | Void | ResendEntry | BeginClose | RequestClose | FailClose | EndAction | Reprice
+Step = Talk | Decide | Wait
+
+
+# ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, with what the waits say. `bus_away`: nobody brings us news, so we ask ourselves."""
+
+    now: datetime
+    waits: Waits = field(default_factory=Waits)
+    bus_away: bool = False
+
+    def at(self, since: datetime | None, after_s: float | Decimal) -> datetime | None:
+        """Return the moment `after_s` past `since` when it is still to come, else None."""
+        due = None if since is None else since + timedelta(seconds=float(after_s))
+        return due if due is not None and due > self.now else None
+
+
+def read_or_wait(order: Order, moment: Moment) -> Step:
+    """Read a broker order again, at growing intervals since it was accepted or its cancel was asked for."""
+    if order.group_order_id is None:
+        return Look(order.tag)
+    waits = moment.waits
+    gap = min(waits.confirm_first_s * 2 ** min(order.reads, 12), waits.confirm_last_s)
+    until = moment.at(order.read_at, gap) if order.reads else None
+    return Wait(until) if until else Read(order.group_order_id)
+
+
+def cancel_or_read(order: Order, moment: Moment) -> Step:
+    """Ask for a cancel, then read until it is confirmed; ask again when it is not."""
+    if order.group_order_id is None:
+        return Look(order.tag)
+    if order.cancel_at is None or moment.at(order.cancel_at, moment.waits.recancel_s) is None:
+        return Cancel(order.group_order_id)
+    return read_or_wait(order, moment)
+
+
+def unanswered(orders: tuple[Order, ...], moment: Moment) -> Step | None:
+    """Settle writes without an answer first: whoever drives the trade now knows that nobody else has it in hand."""
+    soonest: datetime | None = None
+    for order in orders:
+        if order.status is OrderStatus.SENT:
+            return MarkUnknown(order.tag)
+        if order.status is OrderStatus.UNKNOWN:
+            until = moment.at(order.read_at, moment.waits.look_every_s)
+            if until is None:
+                return Look(order.tag)
+            soonest = until if soonest is None else min(soonest, until)
+    return Wait(soonest) if soonest else None
+
+
+def retry_after(orders: tuple[Order, ...], moment: Moment) -> Wait | None:
+    """Hold back the next intent while the last ones could not be sent."""
+    failures = 0
+    for order in reversed(orders):
+        if order.reason != NOT_PLACED:
+            break
+        failures += 1
+    if not failures:
+        return None
+    gap = min(moment.waits.retry_first_s * 2 ** min(failures - 1, 12), moment.waits.retry_last_s)
+    until = moment.at(orders[-1].ended_at, gap)
+    return Wait(until) if until else None
