@@ -1,0 +1,1 @@
+"""What happened to each trade, once it is over."""

@@ -1,0 +1,9 @@
+"""Run forensics."""
+
+from __future__ import annotations
+
+from libs.common.service import run
+from services.forensics.service import build
+from services.forensics.settings import Settings
+
+run(build, Settings)
