@@ -82,15 +82,7 @@ async def positions(unit: Unit, account: Account) -> list[dict[str, Any]]:
     table = active_positions_cache
     rows = await unit.all(select(table).where(table.c.account_key == account.account_key).order_by(table.c.symbol))
     unfilled = dict.fromkeys(("delta", "gamma", "theta", "vega", "iv", "greeks_source"))
-    hidden = ("account_key", "username")
-    return [
-        {
-            "account_id": account.account_id,
-            **unfilled,
-            **{name: value for name, value in row._asdict().items() if name not in hidden},
-        }
-        for row in rows
-    ]
+    return [{"account_id": account.account_id, **unfilled, **_shown(row)} for row in rows]
 
 
 async def executions(
@@ -113,8 +105,8 @@ async def executions(
         statement = statement.where(table.c.execution_time < until)
     if before is not None:
         statement = statement.where(tuple_(table.c.execution_time, table.c.broker_execution_id) < tuple_(*before))
-    hidden = ("account_key", "username")
-    return [
-        {name: value for name, value in row._asdict().items() if name not in hidden}
-        for row in await unit.all(statement)
-    ]
+    return [_shown(row) for row in await unit.all(statement)]
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in row._asdict().items() if name not in ("account_key", "username")}
