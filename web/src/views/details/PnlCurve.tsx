@@ -10,6 +10,17 @@ const INK = { gain: "#35c98a", loss: "#ff6470", line: "#222d3a", text: "#93a1b1"
 const dollarsTick = (value: number): string =>
   `${value < 0 ? "−" : value > 0 ? "+" : ""}$${Math.abs(value).toLocaleString("en-US")}`;
 
+const clock = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, day: "numeric", month: "short" });
+const DAY_S = 86_400;
+
+/** Clock times within a day or two, dates beyond. */
+function timeTicks(ticks: number[]): string[] {
+  const span = (ticks.at(-1) ?? 0) - (ticks[0] ?? 0);
+  const format = span > 2 * DAY_S ? day : clock;
+  return ticks.map((seconds) => format.format(seconds * 1000));
+}
+
 function dataOf(points: readonly Snapshot[]): uPlot.AlignedData {
   const drawn = points.filter((point) => point.pnl !== null);
   return [drawn.map((point) => Date.parse(point.timestamp) / 1000), drawn.map((point) => Number(point.pnl))];
@@ -29,7 +40,7 @@ function optionsFor(width: number, isGain: boolean): uPlot.Options {
     legend: { show: false },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), ZONE),
     axes: [
-      { ...axis, space: 70 },
+      { ...axis, space: 70, values: (_plot, ticks) => timeTicks(ticks) },
       { ...axis, size: 62, values: (_plot, ticks) => ticks.map(dollarsTick) },
     ],
     scales: { y: { range: (_plot, low, high) => uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0), 0.1, true) } },

@@ -5,7 +5,7 @@ import { dollars, signOf } from "../../format/decimal";
 import { totalsOf } from "../../format/trade";
 
 function guardNote(held: number, guarded: number, wanted: number): string {
-  if (guarded < wanted) return `${wanted - guarded} without its bracket now`;
+  if (guarded < wanted) return `${wanted - guarded} not protected`;
   return wanted < held ? `${held - wanted} asked for none` : "";
 }
 
