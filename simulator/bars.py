@@ -1,7 +1,7 @@
 """Bars of the seeded paths: minutes, days, weeks, months. Pure over a feed; pins show in the last bar only."""
 
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -43,7 +43,8 @@ def minute_bars(
     if symbol in feed.pins and starts[-1] <= now_s < starts[-1] + width:
         prices[-1, -1] = feed.spot(symbol)
     rows = []
-    for start, bar in zip(starts, prices.tolist(), strict=True):
+    walks = cast("list[list[float]]", prices.tolist())
+    for start, bar in zip(starts, walks, strict=True):
         local = datetime.fromtimestamp(start, calendar.NEW_YORK)
         high, low = max(bar), min(bar)
         rows.append({

@@ -118,12 +118,14 @@ class Account:
     realized_date: date | None = None
     positions: dict[str, Position] = field(default_factory=dict)
 
-    def trade(self, position_id: int, symbol: str, quantity: int, price: Decimal, multiplier: int, at: datetime) -> Decimal:
+    def trade(
+        self, position_id: int, symbol: str, quantity: int, price: Decimal, *, multiplier: int, at: datetime
+    ) -> Decimal:
         """Apply a signed execution to cash and position; answer what it realized."""
         self.cash -= quantity * price * multiplier
-        return self.move(position_id, symbol, quantity, price * multiplier, at)
+        return self.move(position_id, symbol, quantity, price * multiplier, at=at)
 
-    def move(self, position_id: int, symbol: str, quantity: int, unit_value: Decimal, at: datetime) -> Decimal:
+    def move(self, position_id: int, symbol: str, quantity: int, unit_value: Decimal, *, at: datetime) -> Decimal:
         """Change a position at a value per unit without touching cash; answer what it realized."""
         position = self.positions.get(symbol)
         if position is None:

@@ -154,7 +154,9 @@ async def cut(scope: Scope, receive: Receive) -> None:
 class Edge:
     """An ASGI application over a table of routes."""
 
-    def __init__(self, world: World, routes: list[Route], check: Callable[[World, Scope, Ask, str], Reply | None]) -> None:
+    def __init__(
+        self, world: World, routes: list[Route], check: Callable[[World, Scope, Ask, str], Reply | None]
+    ) -> None:
         self.world = world
         self.routes = routes
         self.check = check

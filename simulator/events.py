@@ -100,7 +100,7 @@ def _exercise(world: World, event: Event) -> Answer:
     quantity = min(event.quantity or abs(position.quantity), abs(position.quantity))
     signed = quantity if position.quantity > 0 else -quantity
     price = exchange.quotes.official_price(contract.underlying, exchange.now)
-    settlement.exercise(exchange, account, position, contract, signed, price)
+    settlement.exercise(exchange, account, position, contract, quantity=signed, price=price)
     return {"account": account.id, "positions": {name: held.quantity for name, held in account.positions.items()}}
 
 

@@ -202,16 +202,23 @@ class Exchange:
         held = account.positions.get(order.security)
         opened_at, cost = (held.acquired_at, held.cost) if held else (self.now, Decimal(0))
         before = held.quantity if held else 0
-        realized = account.trade(self.take_id(), order.security, signed, price, order.multiplier, self.now)
+        realized = account.trade(
+            self.take_id(), order.security, signed, price, multiplier=order.multiplier, at=self.now
+        )
         self.note_realized(account, realized)
-        self.entries.append({"account": account.id, "at": self.now, "kind": "trade", "symbol": order.security,
-                             "quantity": signed, "price": price, "amount": -signed * price * order.multiplier})  # fmt: skip
+        amount = -signed * price * order.multiplier
+        self.record(account.id, "trade", order.security, quantity=signed, price=price, amount=amount)
         if before * signed < 0:
             closed = min(abs(before), quantity)
             share = cost * closed / abs(before)
-            self.entries.append({"account": account.id, "at": self.now, "kind": "closed", "symbol": order.security,
-                                 "quantity": closed, "cost": share, "proceeds": share + realized,
-                                 "opened_at": opened_at})  # fmt: skip
+            self.record(
+                account.id, "closed", order.security, quantity=closed, cost=share, proceeds=share + realized,
+                opened_at=opened_at,
+            )  # fmt: skip
+
+    def record(self, account_id: str, kind: str, symbol: str, **terms: object) -> None:
+        """Note for good what happened to an account's money or holdings."""
+        self.entries.append({"account": account_id, "at": self.now, "kind": kind, "symbol": symbol, **terms})
 
     def note_realized(self, account: Account, realized: Decimal) -> None:
         """Count a result into the account's day."""

@@ -153,7 +153,7 @@ class Feed:
     def _price(self, root: str, underlying: str, expiry: date, strikes: Floats) -> Slice:
         left_s = calendar.last_trade_at(root, expiry).timestamp() - self.second()
         return market.price_slice(
-            TICKERS[underlying], root, expiry, self.spot(underlying), left_s / market.YEAR_S, strikes
+            TICKERS[underlying], root, expiry, strikes, price=self.spot(underlying), years=left_s / market.YEAR_S
         )
 
     def _overlay(self, piece: Slice) -> Slice:

@@ -13,11 +13,14 @@ import orjson
 from simulator.book import Account, Order, Position, Status
 
 SCHEMA = """
-create table if not exists rows (kind text not null, key text not null, body blob not null, primary key (kind, key)) without rowid;
+create table if not exists rows (
+  kind text not null, key text not null, body blob not null, primary key (kind, key)) without rowid;
 create table if not exists entries (id integer primary key, account text not null, body blob not null);
 create index if not exists entries_account on entries (account, id);
 """
-_MONEY = frozenset({"price", "stop", "average", "last_price", "cash", "deposited", "realized", "realized_today", "cost"})
+_MONEY = frozenset(
+    {"price", "stop", "average", "last_price", "cash", "deposited", "realized", "realized_today", "cost"}
+)
 _INSTANTS = frozenset({"created_at", "changed_at", "acquired_at"})
 _DAYS = frozenset({"session_date", "realized_date"})
 

@@ -1,7 +1,7 @@
 """Prices: seeded geometric paths of the underlyings, and options on them by Black-Scholes with a smile. Pure.
 
 1. The same seed and instant give the same price, whatever was asked before.
-2. A call is worth its put plus spot minus strike (no interest, no dividends), so no option is below its intrinsic value.
+2. A call is worth its put plus spot minus strike (no interest, no dividends); no option is below its intrinsic value.
 3. 0 <= bid < ask, both on the tick, unless pinned.
 Floats live here and end here: quotes leave in whole cents.
 """
@@ -108,7 +108,7 @@ def _sides(root: str, spread: float, values: Floats) -> tuple[Ints, Ints]:
     return bid.astype(np.int64), ask.astype(np.int64)
 
 
-def price_slice(ticker: Ticker, root: str, expiry: date, price: float, years: float, strikes: Floats) -> Slice:
+def price_slice(ticker: Ticker, root: str, expiry: date, strikes: Floats, *, price: float, years: float) -> Slice:
     """Price every strike of one expiry."""
     years = max(years, SHORTEST_S / YEAR_S)
     iv = implied_volatility(ticker, price, strikes, years)

@@ -166,7 +166,8 @@ def _contract_row(feed: Feed, symbol: str, contract: Contract) -> Json | None:
               "quoteDate", "updatedAt")  # fmt: skip
     return {name: whole[name] for name in shared} | {
         "optionSymbol": symbol, "bidPrice": whole[f"{side}BidPrice"], "askPrice": whole[f"{side}AskPrice"],
-        "optValue": whole[f"{side}Value"], "volume": whole[f"{side}Volume"], "openInterest": whole[f"{side}OpenInterest"],
+        "optValue": whole[f"{side}Value"], "volume": whole[f"{side}Volume"],
+        "openInterest": whole[f"{side}OpenInterest"],
         "bidSize": whole[f"{side}BidSize"], "askSize": whole[f"{side}AskSize"], "bidIv": whole[f"{side}BidIv"],
         "midIv": whole[f"{side}MidIv"], "askIv": whole[f"{side}AskIv"], "delta": delta, "rho": whole["rho"],
         "phi": whole["phi"],

@@ -63,7 +63,7 @@ def share_quote(feed: Feed, days: Days, symbol: str) -> Json | None:
     ticker, day, last = TICKERS[symbol], days.of(symbol), float(quote.last)
     stamp = int(feed.now().timestamp() * 1000)
     change = round(last - day.previous_close, 2)
-    volume = int(40_000_000 if symbol in universe.PENNY_ROOTS else 3_000_000)
+    volume = 40_000_000 if symbol in universe.PENNY_ROOTS else 3_000_000
     return {
         "symbol": symbol, "description": ticker.name, "exch": "P" if ticker.kind == "etf" else "Q", "type": ticker.kind,
         "last": last, "change": change, "volume": volume, "open": day.open, "high": max(day.high, last),

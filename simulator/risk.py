@@ -57,7 +57,9 @@ def _check_side(exchange: Exchange, account_id: str, leg: Leg) -> None:
     if leg.side in ("buy_to_close", "buy_to_cover"):
         position = exchange.account(account_id).positions.get(leg.security)
         if position is None or -position.quantity < leg.quantity:
-            raise Refused(BACK_OFFICE, "UnexpectedBuyToCoverOrderOption" if position is None else "ShortPositionCrossZero")
+            raise Refused(
+                BACK_OFFICE, "UnexpectedBuyToCoverOrderOption" if position is None else "ShortPositionCrossZero"
+            )
 
 
 def _check_opposite(exchange: Exchange, account_id: str, leg: Leg) -> None:

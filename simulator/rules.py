@@ -1,6 +1,7 @@
 """What a ticket must look like before the broker takes it, and what it fills at. Pure.
 
-Shape mistakes are `BadParameter` (HTTP 400, plain text); what only the order back end knows is `Refused` (HTTP 200, `errors`).
+Shape mistakes are `BadParameter` (HTTP 400, plain text); what only the order back end knows is `Refused` (HTTP 200 with
+`errors`).
 """
 
 import re

@@ -42,7 +42,11 @@ def settle_expired(exchange: Exchange) -> None:
     """End the orders and settle the positions of every contract past its last trade."""
     for order in _unfinished(exchange):
         contract = parse_occ(order.option_symbol or "")
-        if contract and not order.is_terminal and exchange.now >= calendar.last_trade_at(contract.root, contract.expiry):
+        if (
+            contract
+            and not order.is_terminal
+            and exchange.now >= calendar.last_trade_at(contract.root, contract.expiry)
+        ):
             exchange.finish(exchange.top(order), Status.EXPIRED)
     for account in exchange.accounts.values():
         for position in list(account.positions.values()):
@@ -63,38 +67,43 @@ def _settle(exchange: Exchange, account: Account, position: Position, contract: 
     price = exchange.quotes.official_price(contract.underlying, last_trade)
     intrinsic = price - contract.strike if contract.is_call else contract.strike - price
     if intrinsic >= AUTOMATIC_EXERCISE_FROM:
-        exercise(exchange, account, position, contract, position.quantity, price)
+        exercise(exchange, account, position, contract, quantity=position.quantity, price=price)
     else:
-        _remove(exchange, account, position.symbol, position.quantity, Decimal(0), "OPTEXP")
+        _remove(exchange, account, position.symbol, position.quantity, value=Decimal(0), kind="OPTEXP")
 
 
 def exercise(
-    exchange: Exchange, account: Account, position: Position, contract: Contract, quantity: int, price: Decimal
+    exchange: Exchange, account: Account, position: Position, contract: Contract, *, quantity: int, price: Decimal
 ) -> None:
     """Turn contracts into shares at the strike, or into cash for an index."""
     intrinsic = max(price - contract.strike if contract.is_call else contract.strike - price, Decimal(0))
     if TICKERS[contract.underlying].is_index:
-        _remove(exchange, account, position.symbol, quantity, intrinsic, "OPTEXP")
+        _remove(exchange, account, position.symbol, quantity, value=intrinsic, kind="OPTEXP")
         return
-    _remove(exchange, account, position.symbol, quantity, Decimal(0), "OPTEXER" if quantity > 0 else "OPTASSIGN")
+    _remove(
+        exchange, account, position.symbol, quantity, value=Decimal(0), kind="OPTEXER" if quantity > 0 else "OPTASSIGN"
+    )
     shares = quantity * OPTION_MULTIPLIER if contract.is_call else -quantity * OPTION_MULTIPLIER
-    realized = account.trade(exchange.take_id(), contract.underlying, shares, contract.strike, 1, exchange.now)
+    realized = account.trade(
+        exchange.take_id(), contract.underlying, shares, contract.strike, multiplier=1, at=exchange.now
+    )
     exchange.note_realized(account, realized)
-    exchange.entries.append({"account": account.id, "at": exchange.now, "kind": "trade", "symbol": contract.underlying,
-                             "quantity": shares, "price": contract.strike, "amount": -shares * contract.strike})  # fmt: skip
+    amount = -shares * contract.strike
+    exchange.record(account.id, "trade", contract.underlying, quantity=shares, price=contract.strike, amount=amount)
 
 
-def _remove(exchange: Exchange, account: Account, symbol: str, quantity: int, value: Decimal, kind: str) -> None:
+def _remove(exchange: Exchange, account: Account, symbol: str, quantity: int, *, value: Decimal, kind: str) -> None:
     held = account.positions[symbol]
     cost, opened_at = held.cost * quantity / held.quantity, held.acquired_at
-    realized = account.trade(exchange.take_id(), symbol, -quantity, value, OPTION_MULTIPLIER, exchange.now)
+    realized = account.trade(
+        exchange.take_id(), symbol, -quantity, value, multiplier=OPTION_MULTIPLIER, at=exchange.now
+    )
     exchange.note_realized(account, realized)
     proceeds = value * quantity * OPTION_MULTIPLIER
-    exchange.entries.append({"account": account.id, "at": exchange.now, "kind": "option", "option_type": kind,
-                             "symbol": symbol, "quantity": quantity, "amount": proceeds})  # fmt: skip
-    exchange.entries.append({"account": account.id, "at": exchange.now, "kind": "closed", "symbol": symbol,
-                             "quantity": abs(quantity), "cost": cost, "proceeds": proceeds,
-                             "opened_at": opened_at})  # fmt: skip
+    exchange.record(account.id, "option", symbol, option_type=kind, quantity=quantity, amount=proceeds)
+    exchange.record(
+        account.id, "closed", symbol, quantity=abs(quantity), cost=cost, proceeds=proceeds, opened_at=opened_at
+    )
 
 
 def cancel_all_of(exchange: Exchange, account_id: str, security: str) -> None:

@@ -111,7 +111,8 @@ def render_balances(exchange: Exchange, account: Account, reserved: Decimal) -> 
     requirement = abs(stock_short) / 2 + stock_long / 2
     figures: dict[str, Decimal] = {
         "option_short_value": option_short, "total_equity": account.cash + total, "close_pl": today,
-        "current_requirement": requirement, "equity": account.cash + total, "long_market_value": option_long + stock_long,
+        "current_requirement": requirement, "equity": account.cash + total,
+        "long_market_value": option_long + stock_long,
         "market_value": total, "open_pl": total - cost, "option_long_value": option_long,
         "option_requirement": Decimal(0), "short_market_value": option_short + stock_short,
         "stock_long_value": stock_long, "total_cash": account.cash, "uncleared_funds": Decimal(0),

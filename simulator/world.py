@@ -98,7 +98,7 @@ class World:
             self.exchange.adopt(order)
         self.store_clock()
 
-    def _load_meta(self, name: str, body: Any) -> None:  # noqa: ANN401
+    def _load_meta(self, name: str, body: Any) -> None:
         if name == "clock":
             if body["configured"] == [self.settings.speed, self.settings.session]:
                 self.feed.clock = MarketClock(*body["clock"])
@@ -130,7 +130,8 @@ class World:
 
     def store_price(self, symbol: str) -> None:
         """Keep what is pinned or replayed of a symbol."""
-        pin, centres, replay = (kept.get(symbol) for kept in (self.feed.pins, self.feed.centres, self.feed.replays))
+        pin, replay = self.feed.pins.get(symbol), self.feed.replays.get(symbol)
+        centres = self.feed.centres.get(symbol)
         if pin is None:
             self.journal.remove("pin", [symbol])
         rows: list[tuple[str, str, object]] = []
