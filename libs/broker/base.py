@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 from libs.broker.orders import (
     TERMINAL,
@@ -41,6 +41,7 @@ from libs.broker.reports import (
     ProfileAccount,
     Quote,
 )
+from libs.common.messages.vocabulary import BrokerMode
 
 __all__ = [
     "TERMINAL",
@@ -74,14 +75,6 @@ __all__ = [
 
 BeforeSend = Callable[[], Awaitable[None]]
 """Runs after the budget was taken, as the last thing before the socket is written; raising stops the write."""
-
-
-class BrokerMode(StrEnum):
-    """Which venue a user trades at."""
-
-    PAPER = "PAPER"
-    TRADIER_SANDBOX = "TRADIER_SANDBOX"
-    TRADIER_LIVE = "TRADIER_LIVE"
 
 
 class Priority(IntEnum):
