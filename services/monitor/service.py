@@ -1,0 +1,58 @@
+"""Monitor, wired."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from libs.broker.base import BrokerMode
+from libs.broker.factory import BrokerFactory
+from libs.common.service import Chassis, Service
+from libs.common.vault import Vault
+from services.monitor import answers, handlers
+from services.monitor.access import Access
+from services.monitor.deps import Deps
+from services.monitor.settings import Settings
+from services.monitor.stream import follow_account
+from services.monitor.sync import sync_orders, sync_portfolio
+
+
+@asynccontextmanager
+async def opened(chassis: Chassis[Settings]) -> AsyncIterator[Deps]:
+    """Open what the handlers stand on."""
+    settings = chassis.settings
+    addresses = {
+        BrokerMode.PAPER: settings.simulator_url or "",
+        BrokerMode.TRADIER_SANDBOX: settings.tradier_sandbox_url,
+        BrokerMode.TRADIER_LIVE: settings.tradier_live_url,
+    }
+    vault = Vault(settings.encryption_key.get_secret_value())
+    access = Access(chassis.bus, BrokerFactory(chassis.http, addresses), vault, chassis.clock)
+    yield Deps(db=chassis.db, bus=chassis.bus, clock=chassis.clock, settings=settings, access=access)
+
+
+def build(settings: Settings) -> Service:
+    """Describe the service."""
+    return Service(
+        name="monitor",
+        settings=settings,
+        open=opened,
+        answers=(
+            answers.sync_now,
+            answers.get_sync_status,
+            answers.list_accounts,
+            answers.get_account,
+            answers.list_executions,
+            answers.list_incidents,
+            answers.get_status,
+        ),
+        consumers=(
+            handlers.on_trade,
+            handlers.on_concern_raised,
+            handlers.on_concern_ended,
+            handlers.on_credentials_changed,
+        ),
+        hears=(handlers.on_marks,),
+        jobs=(sync_orders, sync_portfolio, follow_account),
+        background=(handlers.rebuild,),
+    )
