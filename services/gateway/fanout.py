@@ -1,0 +1,114 @@
+"""The live feed's hub: every fact of the house read once, framed once and handed to the readers it belongs to.
+
+One task reads the stream; each reader's own request task writes. A reader is registered in the same step in which
+what he missed is taken from the ring, so there is no gap and no repeat between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import orjson
+
+from libs.common.errors import Throttled
+from libs.common.messages.base import SYSTEM_USER
+from libs.common.metrics import METRICS
+from services.gateway import frames
+from services.gateway.reader import Reader
+from services.gateway.ring import Ring
+
+if TYPE_CHECKING:
+    from libs.common.clock import Clock
+
+_READERS = METRICS.gauge("stream_readers", "Live feeds that are open", [])
+_RESYNCS = METRICS.counter("stream_resyncs_total", "Readers told to load again, by why", ["reason"])
+
+
+class Hub:
+    """The readers of this process and the ring they go on from."""
+
+    def __init__(self, clock: Clock, *, per_user: int, ring: Ring | None = None) -> None:
+        self.ring = ring or Ring()
+        self.is_filled = asyncio.Event()
+        self._clock = clock
+        self._per_user = per_user
+        self._readers: dict[str, set[Reader]] = {}
+
+    def open(self, user: str, credential_id: str, cursor: str | None) -> Reader:
+        """Register a reader who goes on after `cursor`, or from now. Raises: Throttled past the user's share."""
+        readers = self._readers.setdefault(user, set())
+        if len(readers) >= self._per_user:
+            raise Throttled(f"{self._per_user} live feeds are open already; close one first", retry_after_s=15)
+        reader = Reader(user, credential_id)
+        missed = self.ring.after(user, cursor) if cursor is not None else []
+        if missed is None:
+            _RESYNCS.labels("cursor").inc()
+            missed = [frames.resync("cursor")]
+        for frame in (*missed, frames.place(self.ring.cursor())):
+            reader.give(frame)
+        readers.add(reader)
+        _READERS.inc()
+        return reader
+
+    def close(self, reader: Reader) -> None:
+        """Forget a reader who is gone."""
+        readers = self._readers.get(reader.user, set())
+        if reader in readers:
+            readers.discard(reader)
+            _READERS.dec()
+        if not readers:
+            self._readers.pop(reader.user, None)
+
+    def begin(self, epoch: str, floor: int) -> None:
+        """Follow a stream from behind `floor`. Readers from another epoch must load again."""
+        is_new = bool(self.ring.epoch)
+        self.ring.begin(epoch, floor)
+        if is_new:
+            for reader in self.readers():
+                _RESYNCS.labels("epoch").inc()
+                reader.give(frames.resync("epoch"))
+                reader.give(frames.place(self.ring.cursor()))
+
+    def see(self, sequence: int, subject: str, envelope: bytes) -> None:
+        """Take the next fact of the stream and hand it to its user's readers."""
+        _, user, owner, topic = subject.split(".", 3)
+        event = frames.EVENT_OF.get(f"{owner}.{topic}")
+        now_s = self._clock.monotonic()
+        if event is None or user == SYSTEM_USER:
+            self.ring.see(sequence, now_s)
+            return
+        data = orjson.dumps(orjson.loads(envelope)["data"])
+        frame = frames.fact(event, self.ring.cursor(sequence), data)
+        self.ring.see(sequence, now_s, user, frame)
+        for reader in self._readers.get(user, ()):
+            reader.give(frame)
+
+    def tell(self, user: str, event: str, data: bytes) -> None:
+        """Hand a tick to a user's readers ("_": to everybody's)."""
+        frame = frames.tick(event, data)
+        for reader in self.readers() if user == SYSTEM_USER else self._readers.get(user, ()):
+            reader.give(frame, may_drop=True)
+
+    def keep_awake(self) -> None:
+        """Give everybody a comment line, and his place where it moved, so that proxies and cursors stay fresh."""
+        place = frames.place(self.ring.cursor())
+        for reader in self.readers():
+            reader.give(frames.COMMENT if reader.has(place) else frames.COMMENT + place, may_drop=True)
+
+    def end(self, credential_ids: Iterable[str]) -> None:
+        """Close the feeds of sessions and keys that are over."""
+        gone = set(credential_ids)
+        for reader in self.readers():
+            if reader.credential_id in gone:
+                reader.end()
+
+    def end_all(self) -> None:
+        """Close every feed: the process stops, and readers go on elsewhere from where they are."""
+        for reader in self.readers():
+            reader.end()
+
+    def readers(self) -> list[Reader]:
+        """List all readers."""
+        return [reader for readers in self._readers.values() for reader in readers]

@@ -1,0 +1,67 @@
+"""The state of the house: every service asked at once, none waited for long, silence told as such."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from libs.common.errors import AppError
+from libs.common.messages.base import Query
+from libs.common.messages.forensics import GetForensicsStatus
+from libs.common.messages.monitor import GetMonitorStatus
+from libs.common.messages.orders import GetOrdersStatus
+from libs.common.messages.pricing import GetMarketStatus, GetPricingStatus
+from libs.common.messages.vocabulary import Severity
+from services.gateway.caller import Caller
+from services.gateway.models_market import MarketStatus
+from services.gateway.models_system import Banner, Feed, ServiceLine, SystemStatus
+
+ASKED: dict[str, Query] = {
+    "orders": GetOrdersStatus(),
+    "monitor": GetMonitorStatus(),
+    "pricing": GetPricingStatus(),
+    "forensics": GetForensicsStatus(),
+}
+LOUDNESS = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 2, Severity.INFO: 3}
+
+
+async def status(caller: Caller) -> SystemStatus:
+    """Merge what every service says. A silent one becomes a line and a banner, never an error."""
+    market, *told = await asyncio.gather(
+        _told(caller, GetMarketStatus()), *(_told(caller, question) for question in ASKED.values())
+    )
+    answers = dict(zip(ASKED, told, strict=True))
+    banners = [Banner.model_validate(one) for answer in answers.values() if answer for one in answer.get("banners", ())]
+    feeds = [Feed.model_validate(one) for answer in answers.values() if answer for one in answer.get("feeds", ())]
+    silent = [name for name, answer in answers.items() if answer is None]
+    return SystemStatus(
+        banners=sorted([*_ours(caller, silent), *banners], key=lambda banner: LOUDNESS[banner.level]),
+        feeds=feeds,
+        services=[ServiceLine(name="gateway", ok=True), *(ServiceLine(name=n, ok=n not in silent) for n in answers)],
+        market=MarketStatus.model_validate(market) if market else None,
+        page_fallback_s=caller.deps.settings.page_fallback_s,
+    )
+
+
+def _ours(caller: Caller, silent: list[str]) -> list[Banner]:
+    """Say what the gateway itself misses."""
+    now = caller.deps.clock.now()
+    if not caller.deps.bus.connected:
+        text = "The message bus is away: nothing can be placed or closed from here. Exits at the broker stay."
+        return [Banner(code="bus_unavailable", level=Severity.ERROR, text=text, since=now)]
+    if silent:
+        text = f"Not answering: {', '.join(silent)}. What is shown may be old."
+        return [Banner(code="service_unavailable", level=Severity.WARNING, text=text, since=now)]
+    return []
+
+
+async def _told(caller: Caller, question: Query) -> dict[str, Any] | None:
+    """Ask one service. No answer, or an error in its place, is None."""
+    try:
+        async with asyncio.timeout(caller.deps.settings.status_timeout_s):
+            reply = await caller.deps.bus.ask(question, user=caller.username)
+        return dict(orjson.loads(reply.body))
+    except (AppError, TimeoutError):
+        return None

@@ -1,0 +1,152 @@
+"""Broker accounts over HTTP: cached status, positions, orders, executions and incidents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from libs.common.messages.vocabulary import BrokerMode, Severity
+from services.gateway.models_base import AccountId, Answer, Body, Cursor, From, To
+
+
+class AccountAsked(Body):
+    """Which account; the setting's when left out."""
+
+    account_id: AccountId | None = None
+
+
+class ExecutionsAsked(Body):
+    """Which page of fills."""
+
+    executed_from: From | None = Field(default=None, alias="from")
+    executed_to: To | None = Field(default=None, alias="to")
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 200
+
+
+class IncidentsAsked(Body):
+    """Which incidents."""
+
+    open: bool | None = None
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 100
+
+
+class AccountStatus(Answer):
+    """What an account holds. Units: USD."""
+
+    account_id: str
+    net_liquidation: Decimal | None
+    buying_power: Decimal | None
+    excess_liquidity: Decimal | None
+    maint_margin: Decimal | None
+    unrealized_pnl: Decimal | None
+    realized_pnl: Decimal | None
+    timestamp: datetime | None
+
+
+class Position(Answer):
+    """One position as the broker tells it, with Greeks filled in."""
+
+    account_id: str
+    symbol: str
+    quantity: Decimal
+    avg_price: Decimal | None
+    market_value: Decimal | None
+    delta: Decimal | None
+    gamma: Decimal | None
+    theta: Decimal | None
+    vega: Decimal | None
+    iv: Decimal | None
+    dte: int | None
+    instrument_type: str | None
+    greeks_source: str | None
+    timestamp: datetime | None
+
+
+class Execution(Answer):
+    """One fill, kept for good."""
+
+    broker: str
+    account_id: str
+    broker_execution_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal | None
+    execution_time: datetime
+
+
+class Account(Answer):
+    """One account from the warm cache; `synced_at` is null before the first sync."""
+
+    status: AccountStatus | None
+    positions: list[Position]
+    orders: list[dict[str, Any]]
+    executions: list[Execution]
+    synced_at: datetime | None
+
+
+class AccountLine(Answer):
+    """One account of the user."""
+
+    account_id: str
+    account_name: str | None = None
+    broker_mode: BrokerMode
+    status: AccountStatus | None = None
+    synced_at: datetime | None = None
+
+
+class Accounts(Answer):
+    """The user's accounts."""
+
+    accounts: list[AccountLine]
+
+
+class SyncLine(Answer):
+    """How the sync of one account stands."""
+
+    account_id: str
+    broker_mode: BrokerMode
+    synced_at: datetime | None
+    running: bool
+    error: str | None
+
+
+class SyncStatus(Answer):
+    """How the syncs of the user's accounts stand."""
+
+    accounts: list[SyncLine]
+
+
+class Executions(Answer):
+    """One page of fills, newest first."""
+
+    executions: list[Execution]
+    next_cursor: str | None
+
+
+class Incident(Answer):
+    """Something that needs somebody's eye, with a beginning and an end."""
+
+    id: str
+    kind: str
+    severity: Severity
+    text: str
+    trade_id: str | None
+    occ_symbol: str | None
+    broker_mode: BrokerMode | None
+    account_id: str | None
+    opened_at: datetime
+    ended_at: datetime | None
+
+
+class Incidents(Answer):
+    """One page of incidents, newest first."""
+
+    incidents: list[Incident]
+    next_cursor: str | None

@@ -1,0 +1,89 @@
+"""People and their programs over HTTP: sign-in, the signed-in user, API keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from services.gateway.models_base import Answer, Body, Text, not_surrogate
+
+MIN_PASSWORD = 8
+MAX_PASSWORD = 200
+
+UsernameIn = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(not_surrogate)]
+PasswordIn = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD), AfterValidator(not_surrogate)]
+NewPasswordIn = Annotated[
+    str, StringConstraints(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD), AfterValidator(not_surrogate)
+]
+
+
+class Scope(StrEnum):
+    """What an API key may do. `trade` includes `read`; `admin` is everything its user may do, keys included."""
+
+    READ = "read"
+    TRADE = "trade"
+    SIGNAL = "signal"
+    ADMIN = "admin"
+
+
+class RegisterBody(Body):
+    """A new user. Names: lower case letters, digits, - and _, 3 to 32 of them."""
+
+    username: UsernameIn
+    password: NewPasswordIn = Field(repr=False)
+
+
+class LoginBody(Body):
+    """Who wants in."""
+
+    username: UsernameIn
+    password: PasswordIn = Field(repr=False)
+
+
+class PasswordBody(Body):
+    """A new password; the old one proves who asks. Ends every other session."""
+
+    current_password: PasswordIn = Field(repr=False)
+    new_password: NewPasswordIn = Field(repr=False)
+
+
+class Me(Answer):
+    """The signed-in user. `via` tells a browser's session from a program's key."""
+
+    username: str
+    is_admin: bool
+    created_at: datetime
+    via: Annotated[str, Field(pattern="^(session|key)$")]
+    scopes: list[Scope]
+
+
+class KeyBody(Body):
+    """A key to make."""
+
+    name: Text
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
+
+
+class Key(Answer):
+    """A key, without its secret."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class NewKey(Key):
+    """A key just made; the secret is shown this once."""
+
+    secret: str
+
+
+class Keys(Answer):
+    """All keys of the user that are not revoked."""
+
+    keys: list[Key]

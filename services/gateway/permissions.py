@@ -1,0 +1,86 @@
+"""Who asks, as a parameter type: `Viewer` may look, `Trader` may trade, `Admin` may change the account itself.
+
+A browser's session may do all three. A program's key does what its scopes say: `read` looks, `trade` also trades,
+`admin` does everything. An unsafe method with the cookie needs the header `X-Bookend: 1`, and an Origin that is ours.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+
+from libs.common.errors import Forbidden, Unauthenticated
+from services.gateway import accounts
+from services.gateway.caller import Caller
+from services.gateway.deps import deps_of
+from services.gateway.models_auth import Scope
+
+SESSION_COOKIE = "bookend_session"
+KEY_PREFIX = "bk_"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_TOKEN = 200
+
+LOOKS = frozenset({Scope.READ, Scope.TRADE, Scope.ADMIN})
+TRADES = frozenset({Scope.TRADE, Scope.ADMIN})
+ADMINISTERS = frozenset({Scope.ADMIN})
+
+
+async def viewer(request: Request) -> Caller:
+    """Know the caller and let him look. Raises: Unauthenticated, Forbidden."""
+    return _allowed(await _known(request), LOOKS)
+
+
+async def trader(request: Request) -> Caller:
+    """Know the caller and let him trade. Raises: Unauthenticated, Forbidden."""
+    return _allowed(await _known(request), TRADES)
+
+
+async def admin(request: Request) -> Caller:
+    """Know the caller and let him change the account itself. Raises: Unauthenticated, Forbidden."""
+    return _allowed(await _known(request), ADMINISTERS)
+
+
+Viewer = Annotated[Caller, Depends(viewer)]
+Trader = Annotated[Caller, Depends(trader)]
+Admin = Annotated[Caller, Depends(admin)]
+
+
+def session_token(request: Request) -> str | None:
+    """Return the token in the session cookie, if there is a plausible one."""
+    token = request.cookies.get(SESSION_COOKIE)
+    return token if token and len(token) <= MAX_TOKEN else None
+
+
+def refuse_forged(request: Request) -> None:
+    """Refuse an unsafe request that another site could have made a browser send. Raises: Forbidden."""
+    if request.method in SAFE_METHODS:
+        return
+    if request.headers.get("x-bookend") != "1":
+        raise Forbidden("the header X-Bookend: 1 is missing")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise Forbidden("the request comes from another site")
+
+
+async def _known(request: Request) -> Caller:
+    deps = deps_of(request)
+    given = request.headers.get("authorization")
+    if given is not None:
+        scheme, _, key = given.partition(" ")
+        if scheme.lower() != "bearer" or not key.startswith(KEY_PREFIX) or len(key) > MAX_TOKEN:
+            raise Unauthenticated("the Authorization header holds no API key")
+        return await accounts.of_key(deps, key)
+    token = session_token(request)
+    if token is None:
+        raise Unauthenticated("no session and no API key")
+    refuse_forged(request)
+    return await accounts.of_session(deps, token)
+
+
+def _allowed(caller: Caller, scopes: frozenset[Scope]) -> Caller:
+    if caller.scopes.isdisjoint(scopes):
+        needed = ", ".join(sorted(scopes))
+        raise Forbidden(f"the API key's scopes allow this to none of: {needed}")
+    return caller

@@ -1,0 +1,76 @@
+"""API keys in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from services.gateway.store import note
+from services.gateway.tables import API_KEYS
+
+if TYPE_CHECKING:
+    from libs.common.db import Unit
+
+__all__ = ["ApiKey", "count_keys", "insert_key", "keys_of", "note", "revoke_key"]
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key as it may be shown."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+_SHOWN = (API_KEYS.c.id, API_KEYS.c.name, API_KEYS.c.scopes, API_KEYS.c.created_at, API_KEYS.c.last_used_at)
+
+
+async def keys_of(unit: Unit, username: str) -> list[ApiKey]:
+    """List a user's keys that are not revoked, newest first."""
+    statement = (
+        select(*_SHOWN)
+        .where(API_KEYS.c.username == username, API_KEYS.c.revoked_at.is_(None))
+        .order_by(API_KEYS.c.created_at.desc(), API_KEYS.c.id.desc())
+    )
+    return [_key(row) for row in await unit.all(statement)]
+
+
+async def count_keys(unit: Unit, username: str) -> int:
+    """Count a user's keys that are not revoked."""
+    statement = select(func.count()).where(API_KEYS.c.username == username, API_KEYS.c.revoked_at.is_(None))
+    return int(await unit.scalar(statement))
+
+
+async def insert_key(
+    unit: Unit, key_id: str, username: str, *, name: str, key_hash: str, scopes: Sequence[str]
+) -> ApiKey:
+    """Store a key by its hash."""
+    row = await unit.one(
+        insert(API_KEYS)
+        .values(id=key_id, username=username, name=name, key_hash=key_hash, scopes=list(scopes))
+        .returning(*_SHOWN)
+    )
+    return _key(row)
+
+
+async def revoke_key(unit: Unit, username: str, key_id: str) -> bool:
+    """Revoke a user's key; False when there is none."""
+    statement = (
+        update(API_KEYS)
+        .where(API_KEYS.c.username == username, API_KEYS.c.id == key_id, API_KEYS.c.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+    )
+    return await unit.run(statement) > 0
+
+
+def _key(row: object) -> ApiKey:
+    id_, name, scopes, created_at, last_used_at = row  # type: ignore[misc]
+    return ApiKey(id_, name, tuple(scopes), created_at, last_used_at)
