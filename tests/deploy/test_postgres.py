@@ -37,9 +37,9 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "a path with a space"
 
 
-@pytest.fixture
-def server(directory: Path) -> Iterator[EmbeddedPostgres]:
-    running = EmbeddedPostgres(directory / "postgres", unsafe_fast=True).start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    running = EmbeddedPostgres(tmp_path_factory.mktemp("a server") / "postgres", unsafe_fast=True).start()
     yield running
     running.stop()
 
