@@ -167,8 +167,12 @@ class Envelope(BaseModel):
 
     def encode(self, message: Message) -> bytes:
         """Return the envelope around `message` as JSON bytes, decimals as strings, times in UTC."""
+        return self.wrap(message.model_dump_json().encode())
+
+    def wrap(self, data: bytes) -> bytes:
+        """Return the envelope around a message that is JSON already."""
         outer = self.model_dump(exclude={"data"}, exclude_none=True)
-        return orjson.dumps({**outer, "data": orjson.Fragment(message.model_dump_json())}, option=orjson.OPT_UTC_Z)
+        return orjson.dumps({**outer, "data": orjson.Fragment(data)}, option=orjson.OPT_UTC_Z)
 
     @classmethod
     def decode(cls, raw: bytes) -> Envelope:
