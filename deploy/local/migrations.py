@@ -40,6 +40,6 @@ def migrate_if_needed(layout: Layout, keyring: Keyring, database_url: str) -> bo
 def _sources() -> list[Path]:
     """Everything whose change may mean another schema."""
     migrations = [*PROJECT.glob("services/*/migrations/**/*"), *PROJECT.glob("libs/common/migrations/**/*")]
-    files = [*migrations, *PROJECT.glob("services/*/tables.py"), *PROJECT.glob("libs/common/migrate*.py")]
-    files += [*PROJECT.glob("libs/common/*roles*.py"), *PROJECT.glob("libs/common/tables.py")]
+    files = [*migrations, *PROJECT.glob("libs/common/migrate*.py")]
+    files += [*PROJECT.glob("libs/common/roles*.py"), *PROJECT.glob("libs/common/ddl*.py")]
     return sorted({file for file in files if file.is_file() and file.suffix in {".py", ".sql", ".ini", ".mako"}})
