@@ -88,10 +88,12 @@ class HttpClient:
         max_connections: int = 100,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         keepalive_s: float = KEEPALIVE_S,
+        first_pause_s: float = FIRST_PAUSE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Take no proxy or netrc from the environment and keep no cookie: the pool serves every user's tokens."""
         _silence_library_logs()
+        self._first_pause_s = first_pause_s
         self._client = httpx.AsyncClient(
             limits=httpx.Limits(
                 max_connections=max_connections,
@@ -165,7 +167,7 @@ class HttpClient:
                 return await self._attempt(call, _strict(parse), gate, ends_at - loop.time())
             except _Failed as failed:
                 unknown = failed if failed.ending is _Ending.UNKNOWN else unknown
-                pause_s = _pause_s(failed, attempt)
+                pause_s = _pause_s(failed, attempt, self._first_pause_s)
                 if attempt == repeats or loop.time() + pause_s >= ends_at:
                     raise (OutcomeUnknown(unknown.detail) if unknown else _unavailable(failed)) from failed
             await asyncio.sleep(pause_s)
@@ -179,7 +181,7 @@ class HttpClient:
             try:
                 return await self._attempt(call, parse, gate, None)
             except _Failed as failed:
-                pause_s = _pause_s(failed, attempt)
+                pause_s = _pause_s(failed, attempt, self._first_pause_s)
                 if attempt == repeats or loop.time() + pause_s >= ends_at:
                     raise
             await asyncio.sleep(pause_s)
@@ -237,11 +239,11 @@ def _strict(parse: Parser[T]) -> Parser[T]:
     return parse_write
 
 
-def _pause_s(failed: _Failed, attempt: int) -> float:
+def _pause_s(failed: _Failed, attempt: int, first_s: float) -> float:
     if failed.ending is _Ending.THROTTLED:
         return failed.wait_s if failed.wait_s is not None else 1.0
     spread = random.uniform(0.5, 1.0)  # noqa: S311 - spreads repeats, guards nothing
-    return FIRST_PAUSE_S * float(2**attempt) * spread
+    return first_s * float(2**attempt) * spread
 
 
 def _unavailable(failed: _Failed) -> UpstreamError:

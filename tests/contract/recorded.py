@@ -55,10 +55,10 @@ def broker(
     read_s: float = 2.0,
 ) -> BrokerProvider:
     """Return a broker whose every request the handler answers."""
-    http = HttpClient(transport=httpx.MockTransport(handler))
+    http = HttpClient(transport=httpx.MockTransport(handler), first_pause_s=0.0)
     factory = BrokerFactory(
         http,
-        {each: "https://broker.test/v1" for each in BrokerMode},
+        dict.fromkeys(BrokerMode, "https://broker.test/v1"),
         deadlines=Deadlines(read_s=read_s, write_s=2.0),
         live_enabled=live_enabled,
     )
