@@ -44,7 +44,9 @@ function Sums({ review }: { review: Review }) {
       </div>
       <div>
         <dt>{sum.gainAtTarget === null ? "Gain" : `Gain at target ${price(draft.target)}`}</dt>
-        <dd className="gain">{sum.gainAtTarget === null ? "no target" : dollars(sum.gainAtTarget, true)}</dd>
+        <dd className={sum.gainAtTarget === null ? "muted" : "gain"}>
+          {sum.gainAtTarget === null ? "no target" : dollars(sum.gainAtTarget, true)}
+        </dd>
       </div>
       {ratio && (
         <div>
@@ -73,6 +75,9 @@ function QuoteWarning({ quotedAt }: { quotedAt: string }) {
   if (age === null || age <= OLD_S) return null;
   return <p className="form-problem">The quote is {duration(age)} old. Go back for a fresh one.</p>;
 }
+
+const placeWord = (settings: Settings | null): string =>
+  settings?.broker_mode === "TRADIER_LIVE" ? "Place with real money" : "Place order";
 
 function exitsText(body: PlaceBody): string {
   if (body.sl_price && body.tp_price)
@@ -130,7 +135,7 @@ export function TicketReview({ review, body, settings, onBack, onAnswer }: Ticke
         </button>
         <button type="button" className="button primary" disabled={busy || !canSend} onClick={() => void send()}>
           {busy && <span className="spinner" aria-hidden="true" />}
-          {problem?.isRetriable ? "Try again" : "Place order"}
+          {problem?.isRetriable ? "Try again" : placeWord(settings)}
         </button>
       </div>
     </div>
