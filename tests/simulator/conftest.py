@@ -1,0 +1,36 @@
+"""One simulator process for the folder, emptied between tests, and traders of it."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.process import SimulatorProcess, Trader
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    running = SimulatorProcess(tmp_path_factory.mktemp("simulator")).start()
+    yield running
+    assert running.stop() in (0, -15)
+
+
+@pytest.fixture
+def trader(simulator: SimulatorProcess) -> Iterator[Trader]:
+    """A trader with an account of its own in an emptied world."""
+    one = Trader(simulator.url, f"token-{next(_NUMBERS)}")
+    one.control("reset")
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def own_simulator(tmp_path: Path) -> Iterator[SimulatorProcess]:
+    """A process that a test may kill."""
+    running = SimulatorProcess(tmp_path).start()
+    yield running
+    if running.process and running.process.poll() is None:
+        running.stop()
