@@ -57,9 +57,7 @@ def run_checks() -> int:
 def run_tests(arguments: Sequence[str]) -> int:
     """Run pytest on throw-away servers, after building the page that the browser tests open."""
     if _wants_page(arguments):
-        log = PROJECT / "web" / "node_modules" / ".bookend-build.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        ensure_page(log)
+        ensure_page(_build_log())
     return _become("pytest", arguments)
 
 
@@ -107,13 +105,17 @@ def _web_checks() -> list[Check]:
     if not (WEB / "package.json").exists():
         return []
     node = find_node()
-    log = WEB / "node_modules" / ".bookend-build.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    install_packages(node, log)
-    run = (*node.npm, "exec", "--offline", "--")
+    install_packages(node, _build_log())
+    commands = {
+        "page: biome": ("biome", "check", "."),
+        "page: types": ("tsc", "--noEmit"),
+        "page: unit tests": ("vitest", "run"),
+        "page: API is current": ("openapi-typescript", "openapi.json", "-o", "src/api/schema.d.ts", "--check"),
+    }
+    bin_dir = WEB / "node_modules" / ".bin"
     return [
-        Check("page: biome", (*run, "biome", "check", "."), cwd=WEB, env=node.environment),
-        Check("page: types", (*run, "tsc", "--noEmit"), cwd=WEB, env=node.environment),
+        Check(name, (str(bin_dir / program), *arguments), cwd=WEB, env=node.environment)
+        for name, (program, *arguments) in commands.items()
     ]
 
 
@@ -131,6 +133,13 @@ def _run(check: Check) -> Outcome:
         errors="replace",
     )
     return Outcome(check, ran.returncode == 0, time.monotonic() - began, ran.stdout)
+
+
+def _build_log() -> Path:
+    """Outside `node_modules`, which an installation removes."""
+    log = PROJECT / ".bookend-tools" / "page.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
 
 
 def _line(text: str) -> None:
