@@ -12,7 +12,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 from libs.common import log
@@ -59,8 +58,17 @@ class Consumer:
         self._clock = clock
         self._failed: dict[int, int] = {}
         self._scope: asyncio.Timeout | None = None
-        self.last_fetch_at: datetime | None = None
+        self._answered: float | None = None
         streams.bus.on_reconnected(self.interrupt)
+
+    @property
+    def name(self) -> str:
+        """The durable's name."""
+        return self._durable.name
+
+    def age_s(self) -> float | None:
+        """How long ago a fetch was last answered, None before the first. Units: seconds."""
+        return None if self._answered is None else self._clock.monotonic() - self._answered
 
     def interrupt(self) -> None:
         """End the fetch that waits: after a reconnect it would wait for an answer that cannot come."""
@@ -99,14 +107,14 @@ class Consumer:
         finally:
             self._scope = None
         if deliveries:
-            self.last_fetch_at = self._clock.now()
+            self._answered = self._clock.monotonic()
             await self._handle_batch(deliveries)
             return
         # Silence looks the same when the durable is gone: ask.
         if not await self._streams.exists(self._durable):
             detail = f"the durable {self._durable.name} is gone"
             raise UpstreamError(detail)
-        self.last_fetch_at = self._clock.now()
+        self._answered = self._clock.monotonic()
 
     async def _handle_batch(self, deliveries: list[Delivery]) -> None:
         open_ones = set(deliveries)
@@ -150,6 +158,8 @@ class Consumer:
         context = Context.of(envelope, user=user, consumer=self._durable.name, deliveries=delivery.deliveries)
         with log.bound_to(envelope.correlation_id, envelope.id):
             await mark.run(fact, context, self._deps)
+        if context.accepted and mark.accept not in context.accepted:
+            _log.error("fact_accepted_otherwise", durable=self.name, topic=topic, stated=mark.accept)
         _AGE.labels(self._durable.name).set((self._clock.now() - envelope.occurred_at).total_seconds())
         return "handled"
 

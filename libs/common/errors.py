@@ -6,6 +6,7 @@ AppError
 │   ├── Unauthenticated 401
 │   ├── Forbidden 403        LiveNotEnabled
 │   ├── NotFound 404
+│   ├── MethodNotAllowed 405
 │   ├── TooLarge 413
 │   ├── Throttled 429
 │   ├── Conflict 409         StaleVersion, ContractInUse, IdempotencyInProgress, FlowRunning
@@ -140,6 +141,14 @@ class NotFound(DomainError):
 
     status = 404
     title = "Not found"
+    disposition = Disposition.DONE
+
+
+class MethodNotAllowed(DomainError):
+    """The path is there, the method is not."""
+
+    status = 405
+    title = "Method not allowed"
     disposition = Disposition.DONE
 
 

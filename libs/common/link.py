@@ -25,7 +25,7 @@ from libs.common.errors import AppError, InvariantBroken, TooLarge, UpstreamUnav
 from libs.common.ids import new_id
 from libs.common.metrics import METRICS
 
-__all__ = ["Link", "Message", "Subscription", "Waiting"]
+__all__ = ["Link", "Message", "Subscription", "Waiting", "leave"]
 
 _log = log.get(__name__)
 _ERRORS = METRICS.counter("bus_errors_total", "Errors the bus reported beside any call", ["kind"])
@@ -266,6 +266,12 @@ class Link:
         if trouble != self._last_trouble:
             self._last_trouble = trouble
             _log.warning("bus_trouble", trouble=trouble)
+
+
+async def leave(subscription: Subscription) -> None:
+    """End a subscription after what it already received."""
+    with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+        await subscription.drain()
 
 
 def away() -> UpstreamUnavailable:

@@ -47,6 +47,11 @@ def public(error: Exception) -> AppError:
     """Return what may be told about `error`: itself when it is ours to tell, else only that we failed."""
     if isinstance(error, AppError) and not isinstance(error, (InvariantBroken, PoisonMessage)):
         return error
+    return internal()
+
+
+def internal() -> InvariantBroken:
+    """Say that we failed, and nothing else."""
     return InvariantBroken("an internal error; the log has it under the correlation id")
 
 

@@ -19,7 +19,7 @@ from libs.common.bus import Bus
 from libs.common.clock import Clock
 from libs.common.errors import AppError, Expired, Forbidden, InvalidInput, InvariantBroken, TooLarge
 from libs.common.handlers import Answers, Context, Hears, Reply, encode, marked
-from libs.common.link import Message, Subscription
+from libs.common.link import Message, Subscription, leave
 from libs.common.messages.base import MAX_MESSAGE_BYTES, Command, Envelope, Query, Tick
 from libs.common.metrics import METRICS
 from libs.common.problems import PROBLEM_HEADER, STATUS_HEADER, encoded, public
@@ -63,10 +63,12 @@ class Responders:
         await self._bus.beat()
 
     async def stop(self) -> None:
-        """Take nothing new; what runs goes on."""
+        """Take nothing new; what was taken goes on."""
+        subscriptions, self._subscriptions = self._subscriptions, []
         if self._bus.connected:
-            for subscription in self._subscriptions:
-                await subscription.unsubscribe()
+            async with asyncio.TaskGroup() as tasks:
+                for subscription in subscriptions:
+                    tasks.create_task(leave(subscription))
 
     async def finished(self) -> None:
         """Wait for what runs."""
