@@ -1,7 +1,8 @@
 """The table of jobs: what is due when, claimed by database time, one run at a time.
 
 1. A claim raises `run`; only the run that holds the claim may finish, so a paused runner's late result touches no row.
-2. A finished job that is not to come back has `due_at` infinity until its row is removed; every role may write that.
+2. A finished job that is not to come back has `due_at` infinity until its row is removed: the tenant's door may
+   finish, and never delete.
 3. A job scheduled again while it runs keeps the earlier of the new instant and what its run decides.
 """
 
@@ -90,7 +91,7 @@ set due_at = case
         else coalesce($5, clock_timestamp() + $6, 'infinity')
     end,
     claimed_until = null, tries = 0, last_error = null
-where kind = $1 and key = $2 and run = $3
+where kind = $1 and key = $2 and run = $3 and claimed_until is not null
 returning 1
 """
 
@@ -98,12 +99,14 @@ _FAIL = """
 update {schema}.jobs
 set due_at = case when due_at <> $4 then due_at else clock_timestamp() + make_interval(secs => $5) end,
     claimed_until = null, tries = tries + 1, last_error = $6
-where kind = $1 and key = $2 and run = $3
+where kind = $1 and key = $2 and run = $3 and claimed_until is not null
 returning 1
 """
 
 _RELEASE = """
-update {schema}.jobs set claimed_until = null where kind = $1 and key = $2 and run = $3 returning 1
+update {schema}.jobs set claimed_until = null
+where kind = $1 and key = $2 and run = $3 and claimed_until is not null
+returning 1
 """
 
 _EXTEND = """
@@ -116,8 +119,8 @@ _OURS = """
 select 1 from {schema}.jobs where kind = $1 and key = $2 and run = $3 and claimed_until > clock_timestamp()
 """
 
-_SWEEP = """
-delete from {schema}.jobs where due_at = 'infinity' and kind = any($1)
+_REMOVE = """
+delete from {schema}.jobs where kind = $1 and key = $2 and due_at = 'infinity' and claimed_until is null
 """
 
 
@@ -182,9 +185,11 @@ async def ours(unit: Unit, job: Job) -> bool:
     return bool(await unit.fetch(_OURS.format(schema=unit.schema), job.kind, job.key, job.run))
 
 
-async def sweep(unit: Unit, kinds: Sequence[str]) -> None:
-    """Remove the rows of jobs that will not come back."""
-    await unit.fetch(_SWEEP.format(schema=unit.schema), list(kinds))
+async def end(unit: Unit, job: Job, next_due: datetime | timedelta | None) -> bool:
+    """Finish a run behind the worker's door, unless its handler did, and remove the row of a job that is over."""
+    was_ours = await finish(unit, job, next_due)
+    await unit.fetch(_REMOVE.format(schema=unit.schema), job.kind, job.key)
+    return was_ours
 
 
 def _job(record: Any) -> Job:

@@ -108,11 +108,11 @@ class Unit:
             raise translated(error) from error
         return found.encode() if isinstance(found, str) else found
 
-    async def fetch(self, sql: str, *args: Any) -> list[Any]:
-        """Run one of the chassis' own statements on the driver connection and return its records."""
+    async def fetch(self, sql: str, *args: Any, timeout_s: float | None = None) -> list[Any]:
+        """Run one of the chassis' own statements on the driver connection and return its records. Units: seconds."""
         self._note(sql)
         try:
-            return await self._connection.fetch(sql, *args)
+            return await self._connection.fetch(sql, *args, timeout=timeout_s)
         except DRIVER_ERRORS as error:
             raise translated(error) from error
 
