@@ -271,7 +271,7 @@ class Link:
 async def leave(subscription: Subscription) -> None:
     """End a subscription after what it already received."""
     with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
-        await subscription.drain()
+        await subscription.drain()  # type: ignore[no-untyped-call]
 
 
 def away() -> UpstreamUnavailable:

@@ -83,9 +83,9 @@ class Responders:
             await slots.acquire()
             task = tasks.create_task(self._answer(mark, message))
             self._running.add(task)
-            task.add_done_callback(leave)
+            task.add_done_callback(left)
 
-        def leave(task: asyncio.Task[None]) -> None:
+        def left(task: asyncio.Task[None]) -> None:
             slots.release()
             self._running.discard(task)
 
