@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -44,6 +46,15 @@ class Tail:
         self._offset += len(read)
         *whole, self._rest = (self._rest + read).split(b"\n")
         return [line.decode(errors="replace") for line in whole]
+
+
+def trim_logs(layout: Layout, *, over_bytes: int = 50 * 1024 * 1024) -> None:
+    """Keep logs from filling the disk: a large one becomes `.1` and starts again, under the feet of its writer."""
+    for log in layout.logs_dir.glob("*.log"):
+        if log.stat().st_size > over_bytes:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            # Its writer appends, so it goes on at the new end.
+            os.truncate(log, 0)
 
 
 def show_logs(layout: Layout, part: str | None, *, lines: int, follow: bool) -> int:

@@ -104,6 +104,8 @@ class EmbeddedPostgres:
         if (self.cluster_dir / "PG_VERSION").exists() and (self.data_dir / "initialised").exists():
             return
         shutil.rmtree(self.cluster_dir, ignore_errors=True)
+        for abandoned in self.data_dir.glob("initdb-*"):
+            abandoned.unlink()
         account = self._account()
         self.draw_password()
         self.cluster_dir.mkdir(mode=0o700)
@@ -191,14 +193,21 @@ class EmbeddedPostgres:
             *("-A", "scram-sha-256", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
             *(["--no-sync"] if self._unsafe_fast else []),
         ]
-        made = subprocess.run(  # noqa: S603
-            [os.fspath(word) for word in command],
-            check=False,
-            capture_output=True,
-            text=True,
-            env=_environment(),
-            preexec_fn=leash(account, signal.SIGKILL),
-        )
+        try:
+            made = subprocess.run(  # noqa: S603
+                [os.fspath(word) for word in command],
+                check=False,
+                capture_output=True,
+                text=True,
+                env=_environment(),
+                preexec_fn=leash(account, signal.SIGKILL),
+            )
+        except subprocess.SubprocessError:
+            # Root of a container that maps one user only.
+            why = (
+                f"PostgreSQL does not run as root, and this root may not become {account.name if account else 'itself'}"
+            )
+            raise StackProblem("postgres", why, "run ./bookend as an ordinary user") from None
         if made.returncode != 0:
             raise StackProblem(
                 "postgres", f"initdb: {made.stderr.strip()[-600:]}", f"see whether {self.data_dir} has room"

@@ -18,6 +18,7 @@ from deploy.local.child import end_helpers, end_strangers
 from deploy.local.demo import ensure_demo_user
 from deploy.local.keyring import DEMO_USER, SERVICES, Keyring, open_keyring
 from deploy.local.layout import PROJECT, DirectoryLock, Layout, read_json, write_json
+from deploy.local.logs import trim_logs
 from deploy.local.migrations import migrate_if_needed
 from deploy.local.nats import EmbeddedNats
 from deploy.local.parts import NatsPart, PostgresPart, ProgramPart
@@ -36,7 +37,8 @@ from deploy.local.services import (
 from deploy.local.state import PartState, StackState, load_state, observed
 from deploy.local.supervisor import Supervisor
 from deploy.local.web import ensure_page
-from deploy.nats.permissions import permissions_for
+
+TRIM_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Stack:
         """Bring it up, say so, and keep it up until `stopping`. Raises: StackProblem, with nothing left running."""
         lock = self._take_lock()
         watching = asyncio.create_task(self._supervisor.watch())
+        trimming = asyncio.create_task(self._trim_logs())
         try:
             self._require_port()
             starting = asyncio.create_task(self._bring_up())
@@ -80,6 +83,7 @@ class Stack:
             raise _first_problem(failed) from failed
         finally:
             watching.cancel()
+            trimming.cancel()
             await self._take_down()
             self._layout.state_file.unlink(missing_ok=True)
             lock.release()
@@ -149,6 +153,9 @@ class Stack:
         postgres = EmbeddedPostgres(
             self._layout.postgres_dir, self._addresses.postgres_port, log_path=self._layout.log_of("postgres")
         )
+        # Reading all message classes takes longer than all else this process imports; `status` and `down` do without.
+        from deploy.nats.permissions import permissions_for  # noqa: PLC0415
+
         logins = {name: (self._keyring.nats_passwords[name], permissions_for(name)) for name in SERVICES}
         nats = EmbeddedNats(
             self._layout.nats_dir,
@@ -212,6 +219,11 @@ class Stack:
                     ready_path="/readyz",
                 )
                 group.create_task(self._start_part(part))
+
+    async def _trim_logs(self) -> None:
+        while True:
+            await asyncio.to_thread(trim_logs, self._layout)
+            await asyncio.sleep(TRIM_EVERY_S)
 
     def _page_done(self, task: asyncio.Task[str]) -> None:
         if not task.cancelled() and task.exception() is None:

@@ -18,7 +18,7 @@ def report(layout: Layout) -> dict[str, Any]:
     state = load_state(layout)
     if state is None or not alive(state.launcher):
         addresses = dict.fromkeys(("gateway_url", "simulator_url", "nats_url", "database_url"))
-        return {**addresses, "services": {}, "demo": None}
+        return {**addresses, "services": {}, "demo": None, "ready": False}
     return {
         "gateway_url": state.gateway_url,
         "simulator_url": state.simulator_url,
@@ -26,6 +26,7 @@ def report(layout: Layout) -> dict[str, Any]:
         "database_url": state.database_url,
         "services": asyncio.run(_services(state)),
         "demo": state.demo,
+        "ready": state.ready,
     }
 
 
