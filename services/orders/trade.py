@@ -225,11 +225,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """Who drives the trade now, and when somebody must look next. `run` names one claim; a later one voids it."""
+    """Who drives the trade now. `run` names one claim; a later one voids it."""
 
     run: int = 0
     claimed_until: datetime | None = None
-    due_at: datetime | None = None
     protect_tries: int = 0
     """Brackets tried since the holding last had all its exits."""
 

@@ -1,0 +1,103 @@
+"""What is wrong with a trade as orders itself sees it: derived from its state, so that it ends by itself.
+
+1. A concern is raised once and ended once; which are open follows from the trade alone.
+2. A trade that is over has no concern but an order of its own that still lives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from libs.broker.orders import OrderType
+from libs.common.messages.vocabulary import OrderRole, OrderStatus, Protection, Severity, TradeStatus
+from services.orders import protection
+from services.orders.steps import Moment
+from services.orders.trade import OpenConcern, View
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing that is wrong now."""
+
+    kind: str
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A concern to store and tell: raised, or ended when `ended_at` is set."""
+
+    concern: OpenConcern
+    ended_at: datetime | None = None
+
+
+def found(view: View, moment: Moment) -> tuple[Found, ...]:
+    """List what is wrong now."""
+    symbol = view.trade.occ_symbol
+    wrong: list[Found] = []
+    if any(order.status is OrderStatus.UNKNOWN for order in view.orders):
+        wrong.append(Found("unknown_order", Severity.ERROR, f"{symbol}: an order got no clear answer; being settled"))
+    slow = [o.cancel_first_at for o in view.orders if not o.is_terminal and o.cancel_first_at]
+    if any(moment.at(at, moment.waits.cancel_alarm_s) is None for at in slow):
+        wrong.append(Found("cancel_unconfirmed", Severity.ERROR, f"{symbol}: the broker does not confirm a cancel"))
+    if view.trade.status is TradeStatus.CLOSED:
+        return tuple(wrong)
+    if _is_naked(view, moment):
+        held = view.held_qty
+        wrong.append(Found("naked", Severity.CRITICAL, f"{symbol}: {held} held without every exit asked for"))
+    if _has_no_bid(view):
+        wrong.append(Found("no_bid", Severity.WARNING, f"{symbol}: nobody bids; a sale rests at the least price"))
+    return tuple(wrong)
+
+
+def changes(view: View, moment: Moment) -> tuple[Change, ...]:
+    """Compare what is wrong with what is known to be."""
+    wrong = {one.kind: one for one in found(view, moment)}
+    known = {one.kind: one for one in view.concerns}
+    ended = [
+        Change(replace(one, key_version=one.key_version + 1), moment.now)
+        for kind, one in known.items()
+        if kind not in wrong
+    ]
+    raised = [
+        Change(
+            OpenConcern(
+                concern_key=f"{kind}:{view.trade.id}",
+                kind=kind,
+                severity=one.severity,
+                text=one.text,
+                since_at=moment.now,
+            )
+        )
+        for kind, one in wrong.items()
+        if kind not in known
+    ]
+    return (*ended, *raised)
+
+
+def next_look(view: View, moment: Moment) -> datetime | None:
+    """Return when a concern may begin that no step would notice."""
+    since = view.trade.naked_since
+    return None if since is None else moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s)
+
+
+def _is_naked(view: View, moment: Moment) -> bool:
+    if view.trade.protection is Protection.NAKED:
+        return True
+    bare = view.held_qty > 0 and not protection.is_covered(view) and view.trade.status is TradeStatus.FILLED
+    return bare and moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s) is None
+
+
+def _seen_bare_at(view: View) -> datetime | None:
+    """Return our own time of first seeing a holding; a venue's clock may differ from ours."""
+    seen = [order.fill_seen_at for order in view.entry_orders if order.fill_seen_at]
+    begun = [action.begun_at for action in view.actions if action.begun_at]
+    return max([*seen, *begun], default=None)
+
+
+def _has_no_bid(view: View) -> bool:
+    return any(
+        order.role is OrderRole.CLOSE and order.is_working and order.type is OrderType.LIMIT for order in view.orders
+    )

@@ -1,0 +1,246 @@
+"""Trades as locked and stored: one statement to lock, one to load all that belongs to a trade, one to write it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from libs.common import log
+from libs.common.db import Unit
+from libs.common.errors import NotFound
+from services.orders import rows
+from services.orders.concerns import Change
+from services.orders.preferences import TradingSettings
+from services.orders.publishing import orders_of
+from services.orders.trade import Action, Flow, MarkRow, OpenConcern, Order, Trade, View
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A trade with the database's time of its loading, and its account's sealed token."""
+
+    view: View
+    now: datetime
+    token_ciphertext: str | None
+    """None when the account's credentials are gone."""
+
+
+_LOCK = "select id from orders.trades where id = $1 for update"
+
+_LOAD = """
+select json_build_object(
+    'now', clock_timestamp(),
+    'trade', to_jsonb(t),
+    'orders', (select coalesce(jsonb_agg(to_jsonb(o) order by o.created_at, o.id), '[]')
+               from orders.broker_orders o where o.trade_id = t.id),
+    'actions', (select coalesce(jsonb_agg(to_jsonb(a) order by a.created_at, a.id), '[]')
+                from orders.actions a where a.trade_id = t.id and a.state in ('REQUESTED', 'QUEUED', 'RUNNING')),
+    'concerns', (select coalesce(jsonb_agg(to_jsonb(c)), '[]')
+                 from orders.concerns c where c.trade_id = t.id and c.ended_at is null),
+    'flow', to_jsonb(f), 'marks', to_jsonb(m), 'key_version', v.key_version, 'account_name', v.account_name,
+    'settings', s.settings, 'token', a.token_ciphertext
+)::text
+from orders.trades t
+join orders.trade_views v on v.trade_id = t.id
+join orders.flows f on f.trade_id = t.id
+join orders.marks m on m.trade_id = t.id
+left join orders.trading_settings s on s.username = t.username
+left join orders.credentials a on a.account_key = t.broker_mode || ':' || t.account_id
+where t.id = $1
+"""
+
+
+async def lock_view(unit: Unit, trade_id: str) -> Loaded:
+    """Lock a trade and load it whole. Raises: NotFound (another user's is not there)."""
+    # Two statements: one that waited for the lock would still see the other rows as they were before.
+    if await unit.json(_LOCK, trade_id) is None:
+        raise NotFound(f"there is no trade {trade_id}")
+    unit.lock_taken(trade_id)
+    return await read_view(unit, trade_id)
+
+
+async def read_view(unit: Unit, trade_id: str) -> Loaded:
+    """Load a trade whole without a lock. Raises: NotFound."""
+    raw = await unit.json(_LOAD, trade_id)
+    if raw is None:
+        raise NotFound(f"there is no trade {trade_id}")
+    found = rows.loads(raw)
+    settings = TradingSettings.model_validate(found["settings"] or {})
+    view = View(
+        trade=rows.read(Trade, found["trade"]),
+        orders=rows.read_all(Order, found["orders"]),
+        actions=rows.read_all(Action, found["actions"]),
+        flow=rows.read(Flow, found["flow"]),
+        marks=rows.read(MarkRow, found["marks"]),
+        policy=settings.policy(),
+        concerns=rows.read_all(OpenConcern, found["concerns"]),
+        key_version=found["key_version"],
+        account_name=found["account_name"],
+    )
+    return Loaded(view, datetime.fromisoformat(found["now"]), found["token"])
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _columns(cls: type[Any], *without: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls) if field.name not in without)
+
+
+def _assignments(names: Iterable[str], source: str) -> str:
+    return ", ".join(f"{name} = {source}.{name}" for name in names)
+
+
+_ORDER_COLUMNS = _columns(Order, "id", "trade_id", "username", "role", "tag", "created_at")
+_ACTION_COLUMNS = ("state", "words", "begun_at", "due_at", "done_at", "reason", "new_sl", "new_tp")
+
+_WRITE = f"""
+with wrote_trade as (
+    update orders.trades t set {_assignments(_columns(Trade, "id", "username", "created_at"), "r")}
+    from jsonb_populate_record(null::orders.trades, $1::text::jsonb) r where t.id = r.id
+), wrote_orders as (
+    insert into orders.broker_orders
+    select r.* from jsonb_populate_recordset(null::orders.broker_orders, $2::text::jsonb) r
+    on conflict (id) do update set {_assignments(_ORDER_COLUMNS, "excluded")}
+), wrote_actions as (
+    insert into orders.actions select r.* from jsonb_populate_recordset(null::orders.actions, $3::text::jsonb) r
+    on conflict (id) do update set {_assignments(_ACTION_COLUMNS, "excluded")}
+), wrote_view as (
+    update orders.trade_views v
+    set key_version = $5, orders = coalesce($6::text::jsonb, v.orders), queued_for_open = $7, is_watched = $8,
+        changed_at = clock_timestamp()
+    where v.trade_id = $4
+), wrote_flow as (
+    update orders.flows f
+    set protect_tries = $9, claimed_until = case
+        when $10::float8 is null then f.claimed_until
+        when $10::float8 <= 0 then null
+        else clock_timestamp() + make_interval(secs => $10::float8)
+    end
+    where f.trade_id = $4
+), wrote_marks as (
+    update orders.marks m set is_open = false where m.trade_id = $4 and $11::boolean and m.is_open
+), wrote_concerns as (
+    insert into orders.concerns
+    select r.* from jsonb_populate_recordset(null::orders.concerns, $12::text::jsonb) r
+    on conflict (concern_key) do update set
+        severity = excluded.severity, text = excluded.text, since_at = excluded.since_at,
+        ended_at = excluded.ended_at,
+        key_version = greatest(orders.concerns.key_version + 1, excluded.key_version)
+), wrote_timeline as (
+    insert into orders.timeline (trade_id, username, kind, actor, text, data, correlation_id)
+    select $4, $13, e->>'kind', e->>'actor', e->>'text', e->'data', $14
+    from jsonb_array_elements($15::text::jsonb) e
+)
+select ''
+"""  # noqa: S608 - column names of our own dataclasses
+
+
+async def write(
+    unit: Unit,
+    before: View | None,
+    after: View,
+    *,
+    concerns: tuple[Change, ...] = (),
+    lease_s: float | None = None,
+) -> None:
+    """Write what differs, in one statement. `lease_s` extends the claim from now; 0 gives it back."""
+    trade = after.trade
+    known_orders = {} if before is None else {order.id: order for order in before.orders}
+    known_actions = {} if before is None else {action.id: action for action in before.actions}
+    moved = [order for order in after.orders if known_orders.get(order.id) != order]
+    acted = [action for action in after.actions if known_actions.get(action.id) != action]
+    same_orders = before is not None and orders_of(before) == orders_of(after)
+    public = None if same_orders else orjson.dumps([o.model_dump(mode="json") for o in orders_of(after)]).decode()
+    await unit.json(
+        _WRITE,
+        None if before is not None and before.trade == trade else rows.write(asdict(trade)),
+        rows.write([asdict(order) for order in moved]),
+        rows.write([asdict(action) for action in acted]),
+        trade.id,
+        after.key_version,
+        public,
+        after.queued is not None,
+        _is_watched(after),
+        after.flow.protect_tries,
+        lease_s,
+        trade.is_locked,
+        rows.write([_concern_row(after, change) for change in concerns]),
+        trade.username,
+        log.correlation_id.get(),
+        rows.write([asdict(event) for event in after.events]),
+    )
+
+
+def _is_watched(view: View) -> bool:
+    return not view.trade.is_locked or any(not order.is_terminal for order in view.orders)
+
+
+def _concern_row(view: View, change: Change) -> dict[str, Any]:
+    row = asdict(change.concern) | {"ended_at": change.ended_at}
+    return row | {"username": view.trade.username, "trade_id": view.trade.id}
+
+
+_INSERT = """
+with made as (
+    insert into orders.trades select r.* from jsonb_populate_record(null::orders.trades, $1::text::jsonb) r
+), viewed as (
+    insert into orders.trade_views (trade_id, username, account_name) values ($2, $3, $4)
+), marked as (
+    insert into orders.marks (trade_id, username, ticker) values ($2, $3, $5)
+), flowing as (
+    insert into orders.flows (trade_id, username, run, claimed_until)
+    values ($2, $3, 1, clock_timestamp() + make_interval(secs => $6::float8))
+), captured as (
+    insert into orders.entry_context
+        (trade_id, username, signals_snapshot, ai_reasoning_log, order_book_state,
+         delta_at_entry, iv_at_entry, captured_at)
+    values ($2, $3, $7::text::jsonb, $8::text::jsonb, $9::text::jsonb, $10::text::numeric, $11::text::numeric,
+            clock_timestamp())
+)
+select ''
+"""
+
+
+async def insert_trade(unit: Unit, view: View, context: dict[str, Any], *, lease_s: float) -> None:
+    """Make a trade with everything beside it, claimed by the caller as run 1; its orders come by `write`."""
+    trade = view.trade
+    await unit.json(
+        _INSERT,
+        rows.write(asdict(trade)),
+        trade.id,
+        trade.username,
+        view.account_name,
+        trade.ticker,
+        lease_s,
+        rows.write(context.get("signals_snapshot")),
+        rows.write(context.get("ai_reasoning_log")),
+        rows.write(context.get("order_book_state")),
+        _text(context.get("delta_at_entry")),
+        _text(context.get("iv_at_entry")),
+    )
+    unit.lock_taken(trade.id)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+# ── claims ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_CLAIM = """
+update orders.flows
+set run = run + 1, claimed_until = clock_timestamp() + make_interval(secs => $2::float8)
+where trade_id = $1 and (claimed_until is null or claimed_until <= clock_timestamp())
+returning run::text
+"""
+
+
+async def claim(unit: Unit, trade_id: str, lease_s: float) -> int | None:
+    """Take the trade's flow for a while; None when somebody else has it. The trade's row is locked first."""
+    found = await unit.json(_CLAIM, trade_id, lease_s)
+    return None if found is None else int(found)
