@@ -1,0 +1,178 @@
+"""Takes the pictures of the page in docs/screenshots from a running stack, and those of the mock-ups beside them.
+
+The stack's demo user trades a little first: a target, a stop, a manual close and open positions. Run it on a fresh one:
+`./bookend up --detach --data DIR --port PORT`, then `python -m tools.screenshots --data DIR`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+
+from tests.e2e.page import PATIENCE_MS, Placed, Portfolio, chromium_path
+from tests.e2e.stack import Stack, running_stack
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PICTURES = DOCS / "screenshots"
+MOCKUPS = DOCS / "mockups"
+WIDE = (1440, 900)
+PHONE = (390, 844)
+CURVE_POINTS = 4
+CURVE_TIMEOUT_S = 300
+
+
+async def shoot(page: Page, name: str, *, full_page: bool = False) -> None:
+    """Save one picture."""
+    await page.wait_for_timeout(400)
+    await page.screenshot(path=PICTURES / f"{name}.png", full_page=full_page)
+
+
+async def new_page(browser: Browser, size: tuple[int, int]) -> Page:
+    """Open an empty page of a size, with nothing moving in it."""
+    viewport = {"width": size[0], "height": size[1]}
+    context = await browser.new_context(viewport=viewport, reduced_motion="reduce")  # type: ignore[arg-type]
+    return await context.new_page()
+
+
+async def log_in(page: Page, stack: Stack) -> Portfolio:
+    """Log in as the demo user, taking the picture of the form on the way."""
+    await page.goto(stack.gateway_url)
+    await page.get_by_label("Username").fill(stack.username)
+    await page.get_by_label("Password").fill("not the password")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("alert")).to_be_visible(timeout=PATIENCE_MS)
+    await shoot(page, "06-login")
+    await page.get_by_label("Password").fill(stack.password)
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    return Portfolio(page, stack)
+
+
+async def trade_a_little(portfolio: Portfolio) -> Placed:
+    """Make a history and some positions; returns the one whose details are shown."""
+    stack = portfolio.stack
+    for ticker, edge in (("JPM", "target"), ("TSLA", "stop"), ("GOOGL", "target")):
+        ended = await portfolio.place_through_api(ticker)
+        price = ended.target + Decimal("0.10") if edge == "target" else ended.stop - Decimal("0.10")
+        stack.control("price", symbol=ended.occ_symbol, price=str(price))
+        await expect(portfolio.row(ended.id)).to_have_count(0, timeout=PATIENCE_MS)
+        stack.control("release", symbol=ended.occ_symbol)
+    closed = await portfolio.place_through_api("NFLX")
+    await portfolio.api("POST", f"/api/trades/{closed.id}/close", {"version": closed.version})
+    for ticker, qty in (("SPY", 1), ("MSFT", 1), ("NVDA", 3)):
+        await portfolio.place_through_api(ticker, qty=qty)
+    return await portfolio.place_through_api("AAPL", qty=2, strategy="opening-range", card_score=82, ai_verdict="take")
+
+
+async def wait_for_curve(portfolio: Portfolio, trade: Placed) -> None:
+    """Wait until the P&L curve has something to show."""
+    async with asyncio.timeout(CURVE_TIMEOUT_S):
+        while True:
+            points = (await portfolio.api("GET", f"/api/trades/{trade.id}/snapshots"))["points"]
+            if len(points) >= CURVE_POINTS:
+                return
+            await asyncio.sleep(2)
+
+
+async def shoot_ticket(portfolio: Portfolio) -> None:
+    """Fill in and review an order, and put it away."""
+    page = portfolio.page
+    await portfolio.fill_ticket("QQQ", qty=2)
+    await shoot(page, "03-ticket")
+    await page.get_by_role("button", name="Review order").click()
+    await shoot(page, "03-ticket-review")
+    await page.get_by_role("button", name="Close the ticket").click()
+
+
+async def shoot_unknown(portfolio: Portfolio, account_id: str) -> None:
+    """Place an order whose answer is lost, and show what the page says meanwhile."""
+    page = portfolio.page
+    match = {"method": "POST", "path": "/orders$", "account": account_id}
+    portfolio.stack.control("faults", match=match, kind="drop_after", times=1)
+    await portfolio.fill_ticket("AMD")
+    await portfolio.review_and_place()
+    await expect(page.get_by_text("nothing will be sent twice.").first).to_be_visible(timeout=PATIENCE_MS)
+    await shoot(page, "07-banners")
+    await page.get_by_role("button", name="Close the ticket").click()
+
+
+async def shoot_wide(portfolio: Portfolio, shown: Placed) -> None:
+    """Take the pictures at desk size."""
+    page = portfolio.page
+    await shoot(page, "01-open-positions")
+    opener = portfolio.row(shown.id).get_by_role("button", name=shown.ticker).first
+    await opener.click()
+    await expect(page.locator(".uplot")).to_be_visible(timeout=PATIENCE_MS)
+    await shoot(page, "02-details")
+    await opener.click()
+    await shoot_ticket(portfolio)
+    await portfolio.row(shown.id).get_by_role("button", name=f"Close {shown.ticker}").click()
+    await shoot(page, "07-close-dialog")
+    await page.get_by_role("button", name="Keep it").click()
+    await shoot_unknown(portfolio, shown.account_id)
+    await page.get_by_role("tab", name="Trade History").click()
+    await expect(page.get_by_text("Target hit").first).to_be_visible(timeout=PATIENCE_MS)
+    await shoot(page, "04-history")
+
+
+async def shoot_phone(browser: Browser, portfolio: Portfolio, shown: Placed) -> None:
+    """Take the pictures at phone size, with the same session."""
+    viewport = {"width": PHONE[0], "height": PHONE[1]}
+    context = await browser.new_context(
+        viewport=viewport,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+        device_scale_factor=2,
+        storage_state=await portfolio.page.context.storage_state(),
+    )
+    page = await context.new_page()
+    await page.goto(portfolio.stack.gateway_url)
+    card: Locator = page.locator(f'tr[data-trade="{shown.id}"]')
+    await expect(card).to_be_visible(timeout=PATIENCE_MS)
+    await shoot(page, "05-phone")
+    await card.get_by_role("button", name=shown.ticker).first.click()
+    await expect(page.locator(".uplot")).to_be_visible(timeout=PATIENCE_MS)
+    await shoot(page, "05-phone-details", full_page=True)
+    await Portfolio(page, portfolio.stack).fill_ticket("QQQ")
+    await shoot(page, "05-phone-ticket")
+    await context.close()
+
+
+async def shoot_mockups(browser: Browser) -> None:
+    """Take the drawings again, beside their sources."""
+    for drawing in sorted(MOCKUPS.glob("*.html")):
+        page = await new_page(browser, PHONE if "phone" in drawing.name else WIDE)
+        await page.goto(drawing.as_uri())
+        await page.screenshot(path=drawing.with_suffix(".mockup.png"))
+        await page.context.close()
+
+
+async def run(data: str, *, only_mockups: bool) -> None:
+    """Take all pictures."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        await shoot_mockups(browser)
+        if not only_mockups:
+            portfolio = await log_in(await new_page(browser, WIDE), running_stack(data))
+            shown = await trade_a_little(portfolio)
+            await wait_for_curve(portfolio, shown)
+            await shoot_wide(portfolio, shown)
+            await shoot_phone(browser, portfolio, shown)
+        await browser.close()
+
+
+def main() -> None:
+    """Read the command line and take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=".bookend", help="the data directory of the running stack")
+    parser.add_argument("--only-mockups", action="store_true", help="take the drawings alone; needs no stack")
+    chosen = parser.parse_args()
+    asyncio.run(run(chosen.data, only_mockups=chosen.only_mockups))
+
+
+if __name__ == "__main__":
+    main()
