@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
-
-import uvicorn
 
 from libs.common import log
 from libs.common.beats import Beats, NoBeats
@@ -23,7 +21,10 @@ from libs.common.consumers import FETCH_S, Consumer, consumers_of
 from libs.common.db import Database, login_url
 from libs.common.errors import AppError
 from libs.common.http import HttpClient
-from libs.common.jobs import Runner
+from libs.common.jobs import JobRunner
+from libs.common.link import Message
+from libs.common.listening import make_server, open_socket
+from libs.common.messages.durables import wake_subject
 from libs.common.metrics import METRICS
 from libs.common.outbox import Relay
 from libs.common.readiness import Dependency, Readiness, Stage
@@ -36,16 +37,8 @@ _log = log.get(__name__)
 
 PROBE_S = 5.0
 AGE_LIMIT_S = 15.0
+FLUSH_S = 2.0
 FETCH_LIMIT_S = 3 * FETCH_S + 5.0
-
-
-class Server(uvicorn.Server):
-    """A server that leaves signals to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 class Process:
@@ -128,36 +121,21 @@ class Process:
         stack.push_async_callback(self.db.close)
         stack.push_async_callback(self.bus.close)
         async with asyncio.TaskGroup() as tasks:
-            server = self._listen()
-            serving = tasks.create_task(server.serve(sockets=[self._socket] if self._socket else None))
+            settings = self._service.settings
+            self._socket = open_socket(settings.http_host, settings.http_port)
+            server = make_server(self.web.edge, grace_s=settings.stop_grace_s)
+            serving = tasks.create_task(server.serve(sockets=[self._socket]))
+            _log.info("listening", host=settings.http_host, port=self.port)
             work = tasks.create_task(self._work(stack))
             await self.stopping.wait()
             _log.info("stopping")
-            grace_s = self._service.settings.stop_grace_s
-            await asyncio.wait([work], timeout=grace_s)
-            if not work.done():
-                _log.warning("stop_takes_too_long", grace_s=grace_s)
-                work.cancel()
             server.should_exit = True
-            await asyncio.wait([serving], timeout=grace_s)
+            await asyncio.wait([work], timeout=settings.stop_grace_s)
+            if not work.done():
+                _log.warning("stop_takes_too_long", grace_s=settings.stop_grace_s)
+                work.cancel()
+            await asyncio.wait([serving], timeout=settings.stop_grace_s)
             serving.cancel()
-
-    def _listen(self) -> Server:
-        settings = self._service.settings
-        family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
-        self._socket = socket.create_server((settings.http_host, settings.http_port), family=family, backlog=2048)
-        config = uvicorn.Config(
-            self.web.edge,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_graceful_shutdown=int(settings.stop_grace_s) or 1,
-        )
-        _log.info("listening", host=settings.http_host, port=self.port)
-        return Server(config)
 
     # ── up ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,14 +151,14 @@ class Process:
                 return
             if service.routes is not None:
                 self.web.mount(service.routes(deps))
-            runner = Runner(self.db, service.jobs, deps)
-            running = [tasks.create_task(runner.run(self.stopping))] if service.jobs else []
+            runner = JobRunner(self.db, service.jobs, deps, grace_s=service.settings.stop_grace_s)
+            running = [tasks.create_task(runner.run(self.stopping))]
             endless += [tasks.create_task(self._background(one, deps)) for one in service.background]
             endless.append(tasks.create_task(self._probe_database()))
             self.ready.waits_for = "bus"
             responders = Responders(self.bus, service=service.name, deps=deps, clock=self._clock)
             relay = Relay(self.db, self.streams)
-            if await self._until(self._connected(responders, tasks)):
+            if await self._until(self._connected(responders, relay, tasks)):
                 relaying = tasks.create_task(relay.run(relay_ends))
                 consumers = self._consumers(deps)
                 running += [tasks.create_task(consumer.run(self.stopping)) for consumer in consumers]
@@ -190,12 +168,12 @@ class Process:
                 for consumer in consumers:
                     consumer.interrupt()
                 await responders.stop()
-                if running:
-                    await asyncio.wait(running)
+                await asyncio.wait(running)
                 await responders.finished()
                 relay_ends.set()
                 await asyncio.wait([relaying])
-            elif running:
+                await relay.flush(FLUSH_S)
+            else:
                 await asyncio.wait(running)
             for task in endless:
                 task.cancel()
@@ -219,9 +197,14 @@ class Process:
             await asyncio.sleep(PROBE_S)
         self._fail()
 
-    async def _connected(self, responders: Responders, tasks: asyncio.TaskGroup) -> None:
+    async def _connected(self, responders: Responders, relay: Relay, tasks: asyncio.TaskGroup) -> None:
         """Wait for the bus, make the streams and begin to answer."""
+
+        async def wake(_message: Message) -> None:
+            relay.wake()
+
         await self.bus.wait_connected()
+        await self.bus.subscribe(wake_subject(self._service.name), wake)
         while True:
             try:
                 await self.streams.ensure()

@@ -26,7 +26,7 @@ from libs.common.bus import Bus
 from libs.common.clock import Clock, SystemClock
 from libs.common.errors import AppError, InvariantBroken, UpstreamUnavailable
 from libs.common.messages.base import MAX_MESSAGE_BYTES
-from libs.common.messages.durables import DEAD, DURABLES, EVENTS, STREAMS, Durable, Stream
+from libs.common.messages.durables import DEAD, DURABLES, EVENTS, STREAMS, Durable, Stream, dead_subject
 
 _log = log.get(__name__)
 
@@ -221,7 +221,7 @@ class Streams:
             "Bookend-Subject": delivery.subject,
             "Bookend-Sequence": str(delivery.sequence),
         }
-        await self._store(f"dead.{self._service}.{durable.name}", delivery.data, headers)
+        await self._store(dead_subject(self._service, durable.name), delivery.data, headers)
 
     async def _store(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
         try:

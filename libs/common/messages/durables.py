@@ -52,3 +52,13 @@ DURABLES: dict[str, Durable] = {
         Durable("gateway-monitor", "gateway", "evt.*.monitor.*"),
     )
 }
+
+
+def wake_subject(service: str) -> str:
+    """Return the core subject that makes the relays of a service look at once."""
+    return f"wake.{service}"
+
+
+def dead_subject(service: str, durable: str) -> str:
+    """Return where a durable's facts go that cannot be handled."""
+    return f"dead.{service}.{durable}"
