@@ -1,0 +1,1 @@
+"""From click to close over HTTP only, on a stack started by the launcher."""

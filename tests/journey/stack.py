@@ -1,0 +1,143 @@
+"""A whole stack on a throw-away data directory, started and stopped as a user would: `./bookend up`, `down`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+UP_TIMEOUT_S = 180
+DOWN_TIMEOUT_S = 60
+
+
+@dataclass
+class Stack:
+    """One stack. `options` are further options of `up`; `environment` is added to the process's."""
+
+    data: Path
+    options: tuple[str, ...] = ()
+    environment: dict[str, str] | None = None
+    port: int = 0
+
+    def up(self) -> Stack:
+        """Start it, or start it again on the same data."""
+        self.port = self.port or _free_port()
+        self._run("up", "--port", str(self.port), "--detach", *self.options, timeout_s=UP_TIMEOUT_S)
+        return self
+
+    def down(self) -> None:
+        """Stop it."""
+        self._run("down", timeout_s=DOWN_TIMEOUT_S)
+
+    def status(self) -> dict[str, Any]:
+        """Read what `status --json` says."""
+        said: dict[str, Any] = json.loads(self._run("status", "--json", timeout_s=30))
+        return said
+
+    @property
+    def gateway_url(self) -> str:
+        """Say where the page and the API are."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def simulator(self, status: dict[str, Any] | None = None) -> Simulator:
+        """Return the outside world's controls."""
+        return Simulator((status or self.status())["simulator_url"])
+
+    def kill(self, service: str) -> int:
+        """Kill a service for good measure (SIGKILL) and return the pid it had."""
+        pid = int(self.status()["services"][service]["pid"])
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def pids(self) -> list[psutil.Process]:
+        """List the processes whose command line names the data directory or whose parent does."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            if str(self.data) in " ".join(process.info["cmdline"] or []):
+                found += [process, *process.children(recursive=True)]
+        return list({process.pid: process for process in found}.values())
+
+    def _run(self, *words: str, timeout_s: float) -> str:
+        done = subprocess.run(
+            [ROOT / "bookend", *words, "--data", str(self.data)],
+            cwd=ROOT,
+            env=os.environ | (self.environment or {}),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert done.returncode == 0, f"bookend {words[0]} failed:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+class Simulator:
+    """The outside world: what is true at the broker, and buttons to press."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=10)
+
+    def orders(self, account: str) -> list[dict[str, Any]]:
+        """List every order of an account, legs included."""
+        return list(self._get("/_control/orders", account=account))
+
+    def legs(self, account: str) -> list[dict[str, Any]]:
+        """List everything of an account that can execute: legs, and orders without legs."""
+        return [leg for order in self.orders(account) for leg in (order.get("leg") or [order])]
+
+    def working(self, account: str) -> list[dict[str, Any]]:
+        """List what rests."""
+        return [leg for leg in self.legs(account) if leg["status"] in ("open", "pending", "partially_filled", "held")]
+
+    def price(self, symbol: str, price: str) -> None:
+        """Pin a price."""
+        self._post("/_control/price", symbol=symbol, price=price)
+
+    def quote(self, symbol: str, bid: str, ask: str) -> None:
+        """Pin both sides."""
+        self._post("/_control/quote", symbol=symbol, bid=bid, ask=ask)
+
+    def fault(self, kind: str, *, method: str = "POST", path: str = "/orders$", times: int = 1, **more: Any) -> None:
+        """Let the next matching requests go wrong."""
+        self._post("/_control/faults", match={"method": method, "path": path}, kind=kind, times=times, **more)
+
+    def event(self, **event: Any) -> None:
+        """Let something happen at the broker without us."""
+        self._post("/_control/events", **event)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """List every request that came in."""
+        return list(self._get("/_control/requests"))
+
+    def cash(self) -> Any:
+        """Read the truth about money."""
+        return self._get("/_control/cash")
+
+    def session(self, state: str) -> None:
+        """Open or close the market."""
+        self._post("/_control/clock", session=state)
+
+    def _get(self, path: str, **query: str) -> Any:
+        answer = self._http.get(path, params=query)
+        answer.raise_for_status()
+        found = answer.json()
+        return next(iter(found.values())) if isinstance(found, dict) and len(found) == 1 else found
+
+    def _post(self, path: str, **body: Any) -> None:
+        self._http.post(path, json=body).raise_for_status()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,160 @@
+"""Somebody who trades over HTTP and nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import orjson
+
+Json = dict[str, Any]
+WIDE = {
+    "account_balance": "100000",
+    "max_positions": 50,
+    "daily_loss_limit": "50000",
+    "heat_limit_pct": "100",
+}
+
+
+class Trader:
+    """One person with a session. Places one contract at a time unless told otherwise."""
+
+    def __init__(self, url: str, name: str | None = None) -> None:
+        self.name = name or f"t{uuid.uuid4().hex[:10]}"
+        self.password = "correct horse battery staple"
+        self.http = httpx.Client(base_url=url, timeout=15, headers={"X-Bookend": "1"})
+
+    def join(self) -> Trader:
+        """Register, sign in and widen the limits."""
+        self.ok("POST", "/api/auth/register", {"username": self.name, "password": self.password})
+        self.login()
+        self.eventually(lambda: self.http.put("/api/settings", json=WIDE).status_code == 200, 15)
+        return self
+
+    def login(self) -> None:
+        """Sign in."""
+        self.ok("POST", "/api/auth/login", {"username": self.name, "password": self.password})
+
+    def call(self, method: str, path: str, body: Json | None = None, *, key: str | None = None) -> httpx.Response:
+        """Send one request."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.http.request(method, path, json=body, headers=headers)
+
+    def ok(self, method: str, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
+        """Send one request that must succeed."""
+        answer = self.call(method, path, body, key=key)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return dict(answer.json()) if answer.content else {}
+
+    # ── the market ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def contract(self, ticker: str = "SPY", nth: int = 0, option_type: str = "CALL") -> Json:
+        """Choose the nth contract beside the money of the third expiry, with its quote."""
+        expiry = self.ok("GET", f"/api/market/expirations/{ticker}")["expirations"][3]
+        chain = self.ok("GET", f"/api/market/chain/{ticker}?expiry={expiry}")
+        spot = Decimal(chain["underlying_price"])
+        options = [o for o in chain["options"] if o["option_type"] == option_type and Decimal(o["bid"]) > 1]
+        options.sort(key=lambda option: abs(Decimal(option["strike"]) - spot))
+        return {"ticker": ticker, "expiry": expiry, **options[nth]}
+
+    def body(self, contract: Json, **changes: Any) -> Json:
+        """Write a market order with a stop at two thirds and a target at four thirds of the ask."""
+        ask = Decimal(contract["ask"])
+        return {
+            "ticker": contract["ticker"],
+            "option_type": contract["option_type"],
+            "strike": contract["strike"],
+            "expiry": contract["expiry"],
+            "qty": 1,
+            "entry": {"type": "market"},
+            "sl_price": str(round(ask * 2 / 3, 1)),
+            "tp_price": str(round(ask * 4 / 3, 1)),
+            **changes,
+        }
+
+    # ── trades ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def place(self, body: Json, key: str | None = None) -> Json:
+        """Place a trade."""
+        return self.ok("POST", "/api/trades", body, key=key or uuid.uuid4().hex)
+
+    def trade(self, trade_id: str) -> Json:
+        """Read one trade."""
+        return self.ok("GET", f"/api/trades/{trade_id}")
+
+    def protected(self, trade_id: str, within_s: float = 15) -> Json:
+        """Wait until a trade is filled and protected."""
+        return self.until(trade_id, lambda t: (t["status"], t["protection"]) == ("FILLED", "PROTECTED"), within_s)
+
+    def closed(self, trade_id: str, within_s: float = 20) -> Json:
+        """Wait until a trade is over."""
+        return self.until(trade_id, lambda t: t["status"] == "CLOSED", within_s)
+
+    def until(self, trade_id: str, holds: Callable[[Json], bool], within_s: float) -> Json:
+        """Wait until a trade is as described; a service that is down for a moment is asked again."""
+        last: Json = {}
+
+        def reached() -> bool:
+            nonlocal last
+            answer = self.call("GET", f"/api/trades/{trade_id}")
+            last = dict(answer.json()) if answer.is_success else last
+            return bool(last) and holds(last)
+
+        assert self.eventually(reached, within_s), f"still {last}"
+        return last
+
+    def eventually(self, holds: Callable[[], bool], within_s: float) -> bool:
+        """Try again until it holds or the time is up; an unreachable gateway does not hold."""
+        ends = time.monotonic() + within_s
+        while True:
+            try:
+                if holds():
+                    return True
+            except httpx.TransportError:
+                pass
+            if time.monotonic() > ends:
+                return False
+            time.sleep(0.05)
+
+    # ── the live feed ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def listening(self, last_event_id: str | None = None) -> Iterator[list[Json]]:
+        """Collect what the live feed says: {event, id, data}."""
+        heard: list[Json] = []
+        done = threading.Event()
+        connected = threading.Event()
+        listener = threading.Thread(target=self._listen, args=(heard, connected, done, last_event_id), daemon=True)
+        listener.start()
+        assert connected.wait(10), "the live feed did not open"
+        try:
+            yield heard
+        finally:
+            # The thread ends with the next line, a comment at the latest; nobody waits for it.
+            done.set()
+
+    def _listen(
+        self, heard: list[Json], connected: threading.Event, done: threading.Event, last_event_id: str | None
+    ) -> None:
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        cookies = dict(self.http.cookies)
+        client = httpx.Client(base_url=self.http.base_url, cookies=cookies, timeout=httpx.Timeout(10, read=40))
+        with client, client.stream("GET", "/api/stream", headers=headers) as answer:
+            answer.raise_for_status()
+            connected.set()
+            frame: Json = {}
+            for line in answer.iter_lines():
+                if done.is_set():
+                    return
+                if line == "" and frame:
+                    heard.append(frame)
+                    frame = {}
+                elif line and not line.startswith(":"):
+                    name, _, value = line.partition(": ")
+                    frame[name] = orjson.loads(value) if name == "data" else value
