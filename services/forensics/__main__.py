@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from libs.common.service import run
 from services.forensics.service import build
-from services.forensics.settings import Settings
 
-run(build, Settings)
+run(build)

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from libs.common.service import run
 from services.monitor.service import build
-from services.monitor.settings import Settings
 
-run(build, Settings)
+run(build)

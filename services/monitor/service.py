@@ -18,9 +18,9 @@ from services.monitor.sync import sync_orders, sync_portfolio
 
 
 @asynccontextmanager
-async def opened(chassis: Chassis[Settings]) -> AsyncIterator[Deps]:
+async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     """Open what the handlers stand on."""
-    settings = chassis.settings
+    settings: Settings = chassis.settings
     addresses = {
         BrokerMode.PAPER: settings.simulator_url or "",
         BrokerMode.TRADIER_SANDBOX: settings.tradier_sandbox_url,

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from libs.common.service import run
 from services.pricing.service import build
-from services.pricing.settings import Settings
 
-run(build, Settings)
+run(build)

@@ -28,9 +28,9 @@ CLOCK_TOKEN = "bookend-pricing"  # noqa: S105 - any token may read the bundled m
 
 
 @asynccontextmanager
-async def opened(chassis: Chassis[Settings]) -> AsyncIterator[Deps]:
+async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     """Open what the handlers stand on."""
-    settings = chassis.settings
+    settings: Settings = chassis.settings
     feed = Feed(chassis.http, settings)
     broker = None
     if settings.simulator_url:
