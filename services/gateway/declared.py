@@ -47,7 +47,7 @@ FLOW = (
 
 
 def problems(*errors: type[AppError], **descriptions: str) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that may answer these errors; statuses by number in `descriptions` as `s304`."""
+    """Return the `responses` of a route that may answer these errors, and others as `s304="..."`."""
     by_status: dict[int, set[str]] = {}
     for error in errors:
         by_status.setdefault(error.status, set()).add(error.code)

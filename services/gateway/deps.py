@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
@@ -12,9 +14,24 @@ if TYPE_CHECKING:
     from libs.common.clock import Clock
     from libs.common.db import Database
     from services.gateway.fanout import Hub
+    from services.gateway.following import Following
     from services.gateway.passwords import Passwords
     from services.gateway.settings import GatewaySettings
     from services.gateway.turns import Turns
+
+
+class Outages:
+    """Since when each thing has been away, as this process saw it."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, datetime] = {}
+
+    def note(self, what: str, now: datetime, *, is_away: bool) -> datetime | None:
+        """Take note of how `what` is; return since when it has been away, None when it is there."""
+        if not is_away:
+            self._since.pop(what, None)
+            return None
+        return self._since.setdefault(what, now)
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,9 @@ class Deps:
     passwords: Passwords
     turns: Turns
     hub: Hub
+    following: Following
+    outages: Outages
+    stopping: asyncio.Event
 
 
 def deps_of(request: Request) -> Deps:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from libs.common.errors import Throttled
+from libs.common.errors import Throttled, UpstreamUnavailable
 from libs.common.messages.base import SYSTEM_USER
 from libs.common.metrics import METRICS
 from services.gateway import frames
@@ -35,10 +35,16 @@ class Hub:
         self._clock = clock
         self._per_user = per_user
         self._readers: dict[str, set[Reader]] = {}
+        self._is_over = False
 
     def open(self, user: str, credential_id: str, cursor: str | None) -> Reader:
-        """Register a reader who goes on after `cursor`, or from now. Raises: Throttled past the user's share."""
-        readers = self._readers.setdefault(user, set())
+        """Register a reader who goes on after `cursor`, or from now.
+
+        Raises: Throttled past the user's share, UpstreamUnavailable before the ring is filled and when we stop.
+        """
+        if self._is_over or not self.is_filled.is_set():
+            raise UpstreamUnavailable("the live feed is not ready; try again in a second")
+        readers = self._readers.get(user, set())
         if len(readers) >= self._per_user:
             raise Throttled(f"{self._per_user} live feeds are open already; close one first", retry_after_s=15)
         reader = Reader(user, credential_id)
@@ -48,7 +54,7 @@ class Hub:
             missed = [frames.resync("cursor")]
         for frame in (*missed, frames.place(self.ring.cursor())):
             reader.give(frame)
-        readers.add(reader)
+        self._readers.setdefault(user, set()).add(reader)
         _READERS.inc()
         return reader
 
@@ -61,15 +67,15 @@ class Hub:
         if not readers:
             self._readers.pop(reader.user, None)
 
-    def begin(self, epoch: str, floor: int) -> None:
-        """Follow a stream from behind `floor`. Readers from another epoch must load again."""
-        is_new = bool(self.ring.epoch)
+    def begin(self, epoch: str, floor: int, *, is_filled: bool) -> None:
+        """Follow a stream from behind `floor`. Readers are told to load again; new ones wait for the fill."""
         self.ring.begin(epoch, floor)
-        if is_new:
-            for reader in self.readers():
-                _RESYNCS.labels("epoch").inc()
-                reader.give(frames.resync("epoch"))
-                reader.give(frames.place(self.ring.cursor()))
+        if not is_filled:
+            self.is_filled.clear()
+        for reader in self.readers():
+            _RESYNCS.labels("epoch").inc()
+            reader.give(frames.resync("epoch"))
+            reader.give(frames.place(self.ring.cursor()))
 
     def see(self, sequence: int, subject: str, envelope: bytes) -> None:
         """Take the next fact of the stream and hand it to its user's readers."""
@@ -106,6 +112,7 @@ class Hub:
 
     def end_all(self) -> None:
         """Close every feed: the process stops, and readers go on elsewhere from where they are."""
+        self._is_over = True
         for reader in self.readers():
             reader.end()
 

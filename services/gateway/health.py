@@ -24,6 +24,12 @@ ASKED: dict[str, Query] = {
     "pricing": GetPricingStatus(),
     "forensics": GetForensicsStatus(),
 }
+WITHOUT = {
+    "orders": "nothing can be placed or closed from here, exits at the broker stay",
+    "monitor": "what the broker does is noticed once it is back",
+    "pricing": "prices do not move",
+    "forensics": "results are counted once it is back",
+}
 LOUDNESS = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 2, Severity.INFO: 3}
 
 
@@ -47,14 +53,19 @@ async def status(caller: Caller) -> SystemStatus:
 
 def _ours(caller: Caller, silent: list[str]) -> list[Banner]:
     """Say what the gateway itself misses."""
-    now = caller.deps.clock.now()
-    if not caller.deps.bus.connected:
+    deps = caller.deps
+    now = deps.clock.now()
+    since = deps.outages.note("bus", now, is_away=not deps.bus.connected)
+    if since is not None:
         text = "The message bus is away: nothing can be placed or closed from here. Exits at the broker stay."
-        return [Banner(code="bus_unavailable", level=Severity.ERROR, text=text, since=now)]
-    if silent:
-        text = f"Not answering: {', '.join(silent)}. What is shown may be old."
-        return [Banner(code="service_unavailable", level=Severity.WARNING, text=text, since=now)]
-    return []
+        return [Banner(code="bus_unavailable", level=Severity.ERROR, text=text, since=since)]
+    banners = []
+    for name in ASKED:
+        since = deps.outages.note(name, now, is_away=name in silent)
+        if since is not None:
+            text = f"{name.capitalize()} does not answer. What is shown may be old; {WITHOUT[name]}."
+            banners.append(Banner(code=f"{name}_unavailable", level=Severity.ERROR, text=text, since=since))
+    return banners
 
 
 async def _told(caller: Caller, question: Query) -> dict[str, Any] | None:

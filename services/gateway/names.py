@@ -14,8 +14,14 @@ from libs.common.messages.base import USERNAME_PATTERN
 _SHAPE = re.compile(USERNAME_PATTERN)
 
 RESERVED = frozenset(
-    ["admin", "administrator", "anonymous", "anyone", "api", "auth", "backup", "bookend", "bots", "callout", "cmd", "dead", "default", "everyone", "evt", "forensics", "gateway", "guest", "house", "inbox", "info", "me", "monitor", "nats", "nobody", "none", "null", "operator", "orders", "owner", "postgres", "pricing", "public", "qry", "root", "security", "self", "service", "signals", "simulator", "staff", "superuser", "support", "sys", "sysadmin", "system", "tick", "undefined", "unknown", "user", "wake", "webmaster"]
-)
+    {
+        "admin", "administrator", "anonymous", "anyone", "api", "auth", "backup", "bookend", "bots", "callout", "cmd",
+        "dead", "default", "everyone", "evt", "forensics", "gateway", "guest", "house", "inbox", "info", "me",
+        "monitor", "nats", "nobody", "none", "null", "operator", "orders", "owner", "postgres", "pricing", "public",
+        "qry", "root", "security", "self", "service", "signals", "simulator", "staff", "superuser", "support", "sys",
+        "sysadmin", "system", "tick", "undefined", "unknown", "user", "wake", "webmaster",
+    }
+)  # fmt: skip
 _ROLE_LIKE = re.compile(r"^(pg_|bookend|kv_|js_)|_(tenant|worker|owner|service|role)$|^[-_]|[-_]$")
 
 

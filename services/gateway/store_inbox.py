@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -57,17 +56,16 @@ async def save_display(unit: Unit, username: str, changes: dict[str, Any]) -> di
     return await display_of(unit, username)
 
 
-async def add_notification(
-    unit: Unit, notification_id: str, username: str, kind: str, data: dict[str, Any]
-) -> datetime:
-    """Add a line to the inbox, whose row stays locked."""
-    made_at: datetime = await unit.scalar(
+async def add_notification(unit: Unit, line_id: str, username: str, cause: str, data: dict[str, Any]) -> bool:
+    """Add a line to the inbox, whose row stays locked; False when one with this cause is there already."""
+    added = await unit.run(
         insert(TRADE_NOTIFICATIONS)
-        .values(id=notification_id, username=username, type=kind, data=data)
-        .returning(TRADE_NOTIFICATIONS.c.created_at)
+        .values(id=line_id, username=username, cause=cause, data=data)
+        .on_conflict_do_nothing()
     )
-    unit.lock_taken(notification_id)
-    return made_at
+    if added:
+        unit.lock_taken(line_id)
+    return added > 0
 
 
 async def notifications_json(unit: Unit, username: str, cursor: str | None, limit: int, *, unread_only: bool) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -71,6 +71,6 @@ async def revoke_key(unit: Unit, username: str, key_id: str) -> bool:
     return await unit.run(statement) > 0
 
 
-def _key(row: object) -> ApiKey:
-    id_, name, scopes, created_at, last_used_at = row  # type: ignore[misc]
+def _key(row: Any) -> ApiKey:
+    id_, name, scopes, created_at, last_used_at = row
     return ApiKey(id_, name, tuple(scopes), created_at, last_used_at)

@@ -93,19 +93,21 @@ TRADE_NOTIFICATIONS = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("username", Text, nullable=False),
-    Column("type", Text, nullable=False),
+    Column("cause", Text, nullable=False),
     _at("created_at"),
     _at("read_at", optional=True),
     Column("data", JSONB, nullable=False),
     Index("trade_notifications_newest", "username", "id"),
+    Index("trade_notifications_cause", "username", "cause", unique=True),
     Index("trade_notifications_unread", "username", "id", postgresql_where=text("read_at is null")),
 )
 
+# An empty username counts an address as a whole, an empty address an account as a whole.
 LOGIN_FAILURES = Table(
     "login_failures",
     metadata,
-    Column("username", Text, primary_key=True, comment="empty: the address as a whole"),
-    Column("address", Text, primary_key=True, comment="empty: the account as a whole"),
+    Column("username", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
     Column("failures", Integer, nullable=False),
     Column("last_failed_at", DateTime(timezone=True), nullable=False),
     Index("login_failures_by_age", "last_failed_at"),
@@ -130,6 +132,5 @@ AUDIT = Table(
     Index("audit_of_user", "username", "at"),
 )
 
-TENANT_TABLES = (
-    USERS, SESSIONS, API_KEYS, DISPLAY_SETTINGS, TRADE_NOTIFICATIONS, LOGIN_FAILURES, KNOWN_ADDRESSES, AUDIT,
-)  # fmt: skip
+OWN = (USERS, SESSIONS, API_KEYS, DISPLAY_SETTINGS, TRADE_NOTIFICATIONS, LOGIN_FAILURES, KNOWN_ADDRESSES, AUDIT)
+"""Every table that is not the chassis'."""
