@@ -1,0 +1,67 @@
+"""The servers tests run against: one PostgreSQL, one NATS and one simulator a session, started when first asked for."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.child import Child, wait_until
+from deploy.local.nats import EmbeddedNats
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.nats.permissions import permissions_for
+from libs.common.messages.durables import SERVICES
+from libs.common.testing import TestDatabase
+
+ROOT = Path(__file__).parents[1]
+SIMULATOR_START_S = 20.0
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """Run one PostgreSQL for the session; nothing in it survives a crash of the machine."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), unsafe_fast=True).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+async def migrated(postgres: EmbeddedPostgres) -> TestDatabase:
+    """Return the session's database, every chain at its end. Tests that write use `database`."""
+    database = TestDatabase(postgres.url)
+    await database.migrate()
+    return database
+
+
+@pytest.fixture
+async def database(migrated: TestDatabase) -> TestDatabase:
+    """Return the session's database without a row in it."""
+    await migrated.truncate()
+    return migrated
+
+
+@pytest.fixture(scope="session")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
+    """Run one NATS for the session, each service with its own login and permissions."""
+    logins = {service: (secrets.token_urlsafe(12), permissions_for(service)) for service in SERVICES}
+    server = EmbeddedNats(tmp_path_factory.mktemp("nats"), services=logins, unsafe_fast=True).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one simulator for the session and return its address."""
+    data = tmp_path_factory.mktemp("simulator")
+    port_file = data / "port"
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--port-file", str(port_file), "--data", str(data)]
+    child = Child.spawn("simulator", command, log=data / "simulator.log", cwd=ROOT)
+    there = wait_until(lambda: port_file.exists() or child.exit_code is not None, within_s=SIMULATOR_START_S)
+    if not there or child.exit_code is not None:
+        child.kill()
+        pytest.fail(f"the simulator did not start: {(data / 'simulator.log').read_text()[-2000:]}")
+    yield f"http://127.0.0.1:{port_file.read_text().strip()}"
+    child.stop()
