@@ -13,7 +13,10 @@ POSTMARKET_CLOSES = time(20, 0)
 WEEKLY_EXPIRIES = 6
 MONTHLY_EXPIRIES = 4
 LATE_CLOSE = timedelta(minutes=15)
-LATE_ROOTS = frozenset({"SPY", "QQQ", "IWM", "DIA", "VIX"})
+LATE_ROOTS = frozenset(
+    {"SPY", "QQQ", "IWM", "DIA", "VIX", "XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY"}
+)
+SETTLED_AT_OPEN = frozenset({"VIX"})
 
 
 def eastern(at: datetime) -> datetime:
@@ -92,6 +95,14 @@ def next_trading_day(day: date) -> date:
     return day
 
 
+def previous_trading_day(day: date) -> date:
+    """Find the last trading day before a day."""
+    day -= timedelta(days=1)
+    while not is_trading_day(day):
+        day -= timedelta(days=1)
+    return day
+
+
 def state_at(at: datetime) -> tuple[str, datetime, str]:
     """Tell the session's state, when it changes next, and to what."""
     local = eastern(at)
@@ -111,8 +122,9 @@ def state_at(at: datetime) -> tuple[str, datetime, str]:
 
 @lru_cache(maxsize=4096)
 def last_trade_at(root: str, expiry: date) -> datetime:
-    """Tell when a contract trades for the last time."""
-    close = at_eastern(expiry, closing_time(expiry))
+    """Tell when a contract trades for the last time: the session before for what settles at the open."""
+    day = previous_trading_day(expiry) if root in SETTLED_AT_OPEN else expiry
+    close = at_eastern(day, closing_time(day))
     return close + LATE_CLOSE if root in LATE_ROOTS else close
 
 
@@ -138,10 +150,9 @@ def expiries(first_day: date) -> tuple[date, ...]:
 
 def listed_expiries(root: str, at: datetime) -> tuple[date, ...]:
     """List the expiries of a root that still trade at an instant."""
-    today = eastern(at).date()
-    first = today
-    if is_trading_day(today) and at >= last_trade_at(root, today):
-        first = today + timedelta(days=1)
+    first = eastern(at).date()
+    while not is_trading_day(first) or at >= last_trade_at(root, first):
+        first += timedelta(days=1)
     return expiries(first)
 
 

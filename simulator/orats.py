@@ -58,7 +58,7 @@ def strikes_rows(feed: Feed, symbol: str, piece: Slice) -> list[Json]:
         "ticker": symbol, "tradeDate": today.isoformat(), "expirDate": piece.expiry.isoformat(),
         "dte": (piece.expiry - today).days + 1, "stockPrice": piece.spot, "spotPrice": piece.spot, "residualRate": 0.0,
         "quoteDate": stamp, "updatedAt": stamp, "snapShotEstTime": f"{calendar.eastern(now):%H%M}",
-        "snapShotDate": stamp, "expiryTod": "pm",
+        "snapShotDate": stamp, "expiryTod": "am" if TICKERS[symbol].is_index else "pm",
     }  # fmt: skip
     columns = _columns(feed, piece)
     names = list(columns)

@@ -1,7 +1,7 @@
 """Quotes as Tradier words them, for shares and for options. Pure over a feed."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,7 @@ class Days:
         start = calendar.at_eastern(today, calendar.OPENS)
         if now < start:
             start = calendar.at_eastern(today, datetime.min.time())
-        before = today - timedelta(days=1)
-        while not calendar.is_trading_day(before):
-            before -= timedelta(days=1)
+        before = calendar.previous_trading_day(today)
         close = calendar.at_eastern(before, calendar.closing_time(before)).timestamp()
         times = np.linspace(start.timestamp(), max(now.timestamp(), start.timestamp()), SAMPLES_A_DAY)
         path = market.spots(self._feed.seed, TICKERS[symbol], np.append(np.floor(times), close))

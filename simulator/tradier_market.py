@@ -12,7 +12,7 @@ from simulator.universe import TICKERS, parse_occ
 from simulator.world import World
 
 _DAYS: dict[int, tuple[Feed, Days]] = {}
-DESCRIPTIONS = {"open": "Market is open from 09:30 to 16:00", "closed": "Market is closed"}
+DESCRIPTIONS = {"open": "Market is open", "closed": "Market is closed"}
 
 
 def _days(feed: Feed) -> Days:
@@ -164,7 +164,7 @@ def daily_history(world: World, ask: Ask) -> Reply:
 
 
 def clock(world: World, ask: Ask) -> Reply:
-    """Tell the market's date, time and state. `speed` and `now` are this simulator's own additions."""
+    """Tell the market's date, time and state. `session`, `speed` and `now` are this simulator's own additions."""
     _ = ask
     world.tell_time()
     state, changes_at, following = world.feed.clock.state(world.exchange.real_s)
@@ -176,6 +176,7 @@ def clock(world: World, ask: Ask) -> Reply:
         "timestamp": int(now.timestamp()),
         "next_change": f"{calendar.eastern(changes_at):%H:%M}",
         "next_state": following,
+        "session": world.feed.clock.session,
         "speed": world.feed.clock.speed,
         "now": wire.iso_instant(now),
     }

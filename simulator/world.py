@@ -165,7 +165,7 @@ class World:
             settlement.expire_day_orders(self.exchange)
             if state == "open":
                 self.exchange.open_session()
-            self._settled_s = 0
+            self._settled_s = self._evaluated_s = 0
 
     def sync(self) -> None:
         """Bring everything up to this moment and store it."""

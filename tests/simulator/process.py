@@ -67,7 +67,7 @@ class Trader:
     def __init__(self, url: str, token: str) -> None:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self.token = token
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=10)
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=10, verify=False)
         self.account = f"VA{int(token.rpartition('-')[2]):08d}"
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Tradier's behaviour, one test or more after each line of the checklist of facts."""
 
 import re
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -156,19 +157,27 @@ def test_4_pending_buys_count_where_the_toggle_says_so(trader: Trader) -> None:
 
 
 def test_5_an_oco_ends_leg_by_leg(trader: Trader) -> None:
-    trader.control("toggles", sibling_cancel_ms=300, parent_fill_ms=600)
     option, group = trader.protected()
     trader.control("price", symbol=option, price=6.5)
+    seen: list[tuple[str, str, str]] = []
 
-    def states() -> list[str]:
+    def is_over() -> bool:
         order = trader.order(group)
-        return [order["status"], *(leg["status"] for leg in order["leg"])]
+        seen.append((order["status"], order["leg"][0]["status"], order["leg"][1]["status"]))
+        return seen[-1] == ("filled", "filled", "canceled")
 
-    assert states() == ["open", "filled", "open"]
-    eventually(lambda: states() == ["open", "filled", "canceled"])
-    eventually(lambda: states() == ["filled", "filled", "canceled"])
-    assert trader.order(group)["leg"][0]["avg_fill_price"] == 6.0
-    assert trader.order(group)["leg"][1]["remaining_quantity"] == 0
+    eventually(is_over)
+    steps = [("open", "filled", "open"), ("open", "filled", "canceled"), ("filled", "filled", "canceled")]
+    assert [step for step in steps if step in seen] == sorted(set(seen), key=steps.index)
+    order = trader.order(group)
+    filled, canceled, parent = (
+        datetime.fromisoformat(one["transaction_date"]) for one in (*order["leg"], order)
+    )  # fmt: skip
+    assert timedelta(milliseconds=139) <= canceled - filled
+    assert timedelta(milliseconds=149) <= parent - filled
+    assert canceled <= parent
+    assert order["leg"][0]["avg_fill_price"] == 6.0
+    assert order["leg"][1]["remaining_quantity"] == 0
 
 
 def test_5_an_oco_parent_is_sparse_and_its_legs_are_not(trader: Trader) -> None:
