@@ -84,6 +84,7 @@ class Consumer:
                 if pull is None:
                     await self._streams.ensure()
                     pull = await self._streams.pull(self._durable)
+                    self._answered = self._clock.monotonic()
                 await self._turn(pull)
                 failures = 0
             except Exception as error:  # noqa: BLE001 - the consume loop outlives whatever the library raises

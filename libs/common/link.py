@@ -25,7 +25,7 @@ from libs.common.errors import AppError, InvariantBroken, TooLarge, UpstreamUnav
 from libs.common.ids import new_id
 from libs.common.metrics import METRICS
 
-__all__ = ["Link", "Message", "Subscription", "Waiting", "leave"]
+__all__ = ["Link", "Message", "Subscription", "Waiting", "forget", "leave"]
 
 _log = log.get(__name__)
 _ERRORS = METRICS.counter("bus_errors_total", "Errors the bus reported beside any call", ["kind"])
@@ -272,6 +272,12 @@ async def leave(subscription: Subscription) -> None:
     """End a subscription after what it already received."""
     with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
         await subscription.drain()  # type: ignore[no-untyped-call]
+
+
+async def forget(subscription: Subscription) -> None:
+    """End a subscription at once, whatever it still holds."""
+    with contextlib.suppress(nats.errors.Error, OSError):
+        await subscription.unsubscribe()
 
 
 def away() -> UpstreamUnavailable:

@@ -254,7 +254,7 @@ class Process:
 
     def _bus_age_s(self) -> float | None:
         last = self.bus.last_ok_at
-        return None if last is None else (self._clock.now() - last).total_seconds()
+        return None if last is None or not self.bus.connected else (self._clock.now() - last).total_seconds()
 
     # ── down ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
