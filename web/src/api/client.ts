@@ -1,18 +1,12 @@
-// One door to the gateway: same origin, cookie session, the header that unsafe methods need, problems thrown as Problem.
+// One door to the gateway: typed from OpenAPI, cookie session, the header that unsafe methods need, problems thrown.
 
+import createClient, { type Middleware } from "openapi-fetch";
 import { Problem, type ProblemBody } from "./problem";
+import type { paths } from "./schema";
 
 export interface Answer<T> {
   status: number;
   data: T;
-}
-
-type Query = Record<string, string | number | undefined>;
-
-interface Options {
-  query?: Query;
-  body?: unknown;
-  idempotencyKey?: string;
 }
 
 let onUnauthenticated: () => void = () => undefined;
@@ -22,40 +16,42 @@ export function whenUnauthenticated(listener: () => void): void {
   onUnauthenticated = listener;
 }
 
-function address(path: string, query: Query | undefined): string {
-  const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) search.set(name, String(value));
-  return search.size > 0 ? `${path}?${search}` : path;
+const headers: Middleware = {
+  onRequest({ request }) {
+    if (request.method !== "GET") request.headers.set("X-Bookend", "1");
+  },
+  onResponse({ response, schemaPath }) {
+    if (response.status === 401 && !schemaPath.startsWith("/api/auth/")) onUnauthenticated();
+  },
+};
+
+export const http = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "", credentials: "same-origin" });
+http.use(headers);
+
+interface Fetched<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
 }
 
-function headersOf(method: string, options: Options): Headers {
-  const headers = new Headers({ Accept: "application/json" });
-  if (method !== "GET") headers.set("X-Bookend", "1");
-  if (options.body !== undefined) headers.set("Content-Type", "application/json");
-  if (options.idempotencyKey) headers.set("Idempotency-Key", options.idempotencyKey);
-  return headers;
+function problemOf(status: number, error: unknown): Problem {
+  return new Problem(status, typeof error === "object" && error !== null ? (error as ProblemBody) : {});
 }
 
-async function jsonOf(response: Response): Promise<unknown> {
-  const text = await response.text();
+/** Await a call: its answer with the status, or the Problem it met. No answer at all is a Problem with status 0. */
+export async function answer<T>(call: Promise<Fetched<T>>): Promise<Answer<T>> {
+  let fetched: Fetched<T>;
   try {
-    return text ? JSON.parse(text) : null;
-  } catch {
-    return null;
-  }
-}
-
-export async function request<T>(method: string, path: string, options: Options = {}): Promise<Answer<T>> {
-  const init: RequestInit = { method, headers: headersOf(method, options), credentials: "same-origin" };
-  if (options.body !== undefined) init.body = JSON.stringify(options.body);
-  let response: Response;
-  try {
-    response = await fetch(address(path, options.query), init);
+    fetched = await call;
   } catch {
     throw new Problem(0, {});
   }
-  const body = await jsonOf(response);
-  if (response.ok) return { status: response.status, data: body as T };
-  if (response.status === 401 && !path.startsWith("/api/auth/")) onUnauthenticated();
-  throw new Problem(response.status, (body ?? {}) as ProblemBody);
+  const { data, error, response } = fetched;
+  if (!response.ok) throw problemOf(response.status, error);
+  return { status: response.status, data: data as T };
+}
+
+/** Await a call of which only the data matters. */
+export async function data<T>(call: Promise<Fetched<T>>): Promise<T> {
+  return (await answer(call)).data;
 }

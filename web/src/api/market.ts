@@ -1,17 +1,16 @@
 // What the order ticket needs of the market, and what the page needs to know of the system.
 
-import { request } from "./client";
+import { data, http } from "./client";
 import type { Chain, Expirations, SystemStatus } from "./types";
 
-export async function getExpirations(ticker: string): Promise<Expirations> {
-  return (await request<Expirations>("GET", `/api/market/expirations/${encodeURIComponent(ticker)}`)).data;
+export function getExpirations(ticker: string): Promise<Expirations> {
+  return data(http.GET("/api/market/expirations/{ticker}", { params: { path: { ticker } } }));
 }
 
-export async function getChain(ticker: string, expiry: string): Promise<Chain> {
-  const path = `/api/market/chain/${encodeURIComponent(ticker)}`;
-  return (await request<Chain>("GET", path, { query: { expiry } })).data;
+export function getChain(ticker: string, expiry: string): Promise<Chain> {
+  return data(http.GET("/api/market/chain/{ticker}", { params: { path: { ticker }, query: { expiry } } }));
 }
 
-export async function getSystemStatus(): Promise<SystemStatus> {
-  return (await request<SystemStatus>("GET", "/api/system/status")).data;
+export function getSystemStatus(): Promise<SystemStatus> {
+  return data(http.GET("/api/system/status"));
 }

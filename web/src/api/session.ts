@@ -1,13 +1,13 @@
 // Who is using the page, and that user's settings.
 
-import { request } from "./client";
+import { answer, data, http } from "./client";
 import { Problem } from "./problem";
-import type { Settings, User } from "./types";
+import type { Settings, SettingsChange, User } from "./types";
 
 /** The user of the running session; null when there is none. */
 export async function me(): Promise<User | null> {
   try {
-    return (await request<User>("GET", "/api/auth/me")).data;
+    return await data(http.GET("/api/auth/me"));
   } catch (error) {
     if (error instanceof Problem && error.status === 401) return null;
     throw error;
@@ -19,23 +19,23 @@ export interface Credentials {
   password: string;
 }
 
-export async function logIn(body: Credentials): Promise<User> {
-  return (await request<User>("POST", "/api/auth/login", { body })).data;
+export function logIn(body: Credentials): Promise<User> {
+  return data(http.POST("/api/auth/login", { body }));
 }
 
-export async function register(body: Credentials): Promise<User> {
-  await request("POST", "/api/auth/register", { body });
-  return logIn(body);
+/** Make an account; its user is signed in at once. */
+export function register(body: Credentials): Promise<User> {
+  return data(http.POST("/api/auth/register", { body }));
 }
 
 export async function logOut(): Promise<void> {
-  await request("POST", "/api/auth/logout");
+  await answer(http.POST("/api/auth/logout"));
 }
 
-export async function getSettings(): Promise<Settings> {
-  return (await request<Settings>("GET", "/api/settings")).data;
+export function getSettings(): Promise<Settings> {
+  return data(http.GET("/api/settings"));
 }
 
-export async function putSettings(change: Partial<Settings>): Promise<Settings> {
-  return (await request<Settings>("PUT", "/api/settings", { body: change })).data;
+export function putSettings(body: SettingsChange): Promise<Settings> {
+  return data(http.PUT("/api/settings", { body }));
 }

@@ -1,48 +1,55 @@
 // Trades: lists, one trade's detail, and the four things a user can do to one.
 
-import { type Answer, request } from "./client";
-import type { PlaceBody, Snapshot, TimelineEntry, Trade, TradePage } from "./types";
+import { type Answer, answer, data, http } from "./client";
+import type { CurvePoint, Incident, PlaceBody, TimelineEvent, Trade, TradePage } from "./types";
 
 const PAGE = 200;
+const HISTORY_PAGE = 50;
+const CURVE_POINTS = 300;
 
 /** Read every open trade, page after page. */
 export async function listOpen(): Promise<Trade[]> {
   const all: Trade[] = [];
-  let cursor: string | undefined;
+  let cursor: string | null = null;
   do {
-    const query = { status: "OPEN", limit: PAGE, ...(cursor ? { cursor } : {}) };
-    const { data } = await request<TradePage>("GET", "/api/trades", { query });
-    all.push(...data.trades);
-    cursor = data.next_cursor ?? undefined;
+    const query = { status: "OPEN" as const, limit: PAGE, ...(cursor ? { cursor } : {}) };
+    const page: TradePage = await data(http.GET("/api/trades", { params: { query } }));
+    all.push(...page.trades);
+    cursor = page.next_cursor;
   } while (cursor);
   return all;
 }
 
 export type HistoryFilter = "all" | "win" | "loss" | "expired";
 
-export async function listHistory(filter: HistoryFilter, cursor: string | undefined): Promise<TradePage> {
-  const query = { limit: 50, ...(filter === "all" ? {} : { result: filter }), ...(cursor ? { cursor } : {}) };
-  return (await request<TradePage>("GET", "/api/trades/history", { query })).data;
+export function listHistory(filter: HistoryFilter, cursor: string | undefined): Promise<TradePage> {
+  const query = { limit: HISTORY_PAGE, ...(filter === "all" ? {} : { result: filter }), ...(cursor ? { cursor } : {}) };
+  return data(http.GET("/api/trades/history", { params: { query } }));
 }
 
 export const exportAddress = (format: "csv" | "json"): string => `/api/trades/export?format=${format}`;
 
-export async function getTrade(id: string): Promise<Trade> {
-  return (await request<Trade>("GET", `/api/trades/${encodeURIComponent(id)}`)).data;
+export function getTrade(id: string): Promise<Trade> {
+  return data(http.GET("/api/trades/{id}", { params: { path: { id } } }));
 }
 
-export async function getTimeline(id: string): Promise<TimelineEntry[]> {
-  const { data } = await request<{ events: TimelineEntry[] }>("GET", `/api/trades/${encodeURIComponent(id)}/timeline`);
-  return data.events;
+export async function getTimeline(id: string): Promise<TimelineEvent[]> {
+  return (await data(http.GET("/api/trades/{id}/timeline", { params: { path: { id } } }))).events;
 }
 
-export async function getSnapshots(id: string): Promise<Snapshot[]> {
-  const path = `/api/trades/${encodeURIComponent(id)}/snapshots`;
-  return (await request<{ points: Snapshot[] }>("GET", path, { query: { points: 300 } })).data.points;
+export async function getCurve(id: string): Promise<CurvePoint[]> {
+  const params = { path: { id }, query: { points: CURVE_POINTS } };
+  return (await data(http.GET("/api/trades/{id}/snapshots", { params }))).points;
 }
+
+export async function listOpenIncidents(): Promise<Incident[]> {
+  return (await data(http.GET("/api/incidents", { params: { query: { open: true } } }))).incidents;
+}
+
+const keyed = (idempotencyKey: string) => ({ "Idempotency-Key": idempotencyKey });
 
 export function place(body: PlaceBody, idempotencyKey: string): Promise<Answer<Trade>> {
-  return request("POST", "/api/trades", { body, idempotencyKey });
+  return answer(http.POST("/api/trades", { params: { header: keyed(idempotencyKey) }, body }));
 }
 
 /** A trade as the user saw it. */
@@ -58,15 +65,17 @@ export interface Adjustment extends Sighting {
 
 export const sightingOf = ({ id, version }: Trade): Sighting => ({ id, version });
 
+const target = (id: string, idempotencyKey: string) => ({ path: { id }, header: keyed(idempotencyKey) });
+
 export function close({ id, version }: Sighting, idempotencyKey: string): Promise<Answer<Trade>> {
-  return request("POST", `/api/trades/${encodeURIComponent(id)}/close`, { body: { version }, idempotencyKey });
+  return answer(http.POST("/api/trades/{id}/close", { params: target(id, idempotencyKey), body: { version } }));
 }
 
 export function adjust({ id, ...body }: Adjustment, idempotencyKey: string): Promise<Answer<Trade>> {
-  return request("POST", `/api/trades/${encodeURIComponent(id)}/adjust`, { body, idempotencyKey });
+  return answer(http.POST("/api/trades/{id}/adjust", { params: target(id, idempotencyKey), body }));
 }
 
 /** Take back a close or adjust that waits for the open. */
 export function withdraw({ id }: Sighting, idempotencyKey: string): Promise<Answer<Trade>> {
-  return request("POST", `/api/trades/${encodeURIComponent(id)}/withdraw`, { idempotencyKey });
+  return answer(http.POST("/api/trades/{id}/withdraw", { params: target(id, idempotencyKey) }));
 }

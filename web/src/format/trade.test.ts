@@ -32,7 +32,7 @@ describe("protection", () => {
   });
 
   it("shouts when a position is naked and says for how long", () => {
-    expect(shieldOf(aTrade({ protection: "NAKED", naked_s: 12 }))).toEqual({
+    expect(shieldOf(aTrade({ protection: "NAKED", naked_s: "12" }))).toEqual({
       kind: "naked",
       text: "NOT PROTECTED for 12 s",
     });

@@ -10,8 +10,11 @@ const quote: ChainOption = {
   bid: "4.15",
   ask: "4.25",
   mid: "4.20",
-  delta: 0.46,
-  iv: 0.31,
+  delta: "0.46",
+  gamma: null,
+  theta: null,
+  vega: null,
+  iv: "0.31",
   volume: 10,
   open_interest: 100,
 };
@@ -78,7 +81,7 @@ it("sends only what was asked for", () => {
     strike: "230",
     expiry: "2026-12-18",
     qty: 2,
-    entry: { type: "market" },
+    entry: { type: "market", duration: "day" },
     tp_price: "6.30",
   });
   expect(bodyOf(draft({ entry: "limit", limit: "4.1" })).entry).toEqual({

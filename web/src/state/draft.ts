@@ -111,7 +111,7 @@ export function bodyOf(draft: Draft): PlaceBody {
     entry:
       draft.entry === "limit" && limit !== null
         ? { type: "limit", limit_price: plain(limit), duration: "day" }
-        : { type: "market" },
+        : { type: "market", duration: "day" },
     ...(stop === null ? {} : { sl_price: plain(stop) }),
     ...(target === null ? {} : { tp_price: plain(target) }),
   };

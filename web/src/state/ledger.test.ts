@@ -59,7 +59,14 @@ describe("lists", () => {
 });
 
 describe("prices", () => {
-  const tick = { trade_id: "t-1", current_price: "4.90", unrealized_pnl: "70.00", price_source: "orats" };
+  const tick = {
+    trade_id: "t-1",
+    current_price: "4.90",
+    unrealized_pnl: "70.00",
+    price_source: "orats",
+    max_gain: null,
+    max_drawdown: null,
+  };
 
   it("newest wins", () => {
     const start = holding(aTrade({ last_updated: "2026-11-20T15:05:00Z" }));

@@ -66,6 +66,7 @@ export async function reloadAll(): Promise<void> {
     reload(),
     queryClient.invalidateQueries({ queryKey: keys.history }),
     queryClient.invalidateQueries({ queryKey: keys.status }),
+    queryClient.invalidateQueries({ queryKey: keys.incidents }),
     queryClient.invalidateQueries({ queryKey: ["trade"] }),
   ]);
 }

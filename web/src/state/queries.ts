@@ -18,6 +18,7 @@ export const keys = {
   settings: ["settings"] as const,
   status: ["status"] as const,
   history: ["history"] as const,
+  incidents: ["incidents"] as const,
   trade: (id: string) => ["trade", id] as const,
   expirations: (ticker: string) => ["expirations", ticker] as const,
   chain: (ticker: string, expiry: string) => ["chain", ticker, expiry] as const,

@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { getSystemStatus } from "../api/market";
+import { listOpenIncidents } from "../api/trades";
 import { reload, reloadAll } from "./positions";
 import { keys } from "./queries";
 import { useStore } from "./store";
@@ -36,4 +37,9 @@ export function useSystemStatus(autoRefresh = true) {
     queryFn: getSystemStatus,
     refetchInterval: autoRefresh ? STATUS_EVERY_MS : false,
   });
+}
+
+/** Findings that are still open; asked again when the stream tells of one, and with every full refresh. */
+export function useIncidents() {
+  return useQuery({ queryKey: keys.incidents, queryFn: listOpenIncidents });
 }

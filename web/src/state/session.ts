@@ -4,7 +4,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { whenUnauthenticated } from "../api/client";
 import { getSettings, logOut, me, putSettings } from "../api/session";
-import type { Settings } from "../api/types";
+import type { Settings, SettingsChange } from "../api/types";
 import { enableSounds } from "../sound/sounds";
 import { forgetPositions } from "./positions";
 import { keys, queryClient } from "./queries";
@@ -45,9 +45,9 @@ export function useSettings() {
 export function useSettingsChange() {
   return useMutation({
     mutationFn: putSettings,
-    onMutate: (change: Partial<Settings>) => {
+    onMutate: (change: SettingsChange) => {
       const before = queryClient.getQueryData<Settings>(keys.settings);
-      if (before) queryClient.setQueryData<Settings>(keys.settings, { ...before, ...change });
+      if (before) queryClient.setQueryData<Settings>(keys.settings, { ...before, ...change } as Settings);
       return { before };
     },
     onSuccess: (settings) => queryClient.setQueryData(keys.settings, settings),

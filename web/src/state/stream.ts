@@ -43,6 +43,10 @@ function onAlarm(event: MessageEvent<string>): void {
   if (words) toast(words, "bad");
 }
 
+function onIncident(): void {
+  void queryClient.invalidateQueries({ queryKey: keys.incidents });
+}
+
 function listen(stream: EventSource): void {
   const on = (name: string, listener: (event: MessageEvent<string>) => void) => stream.addEventListener(name, listener);
   for (const name of TRADE_FACTS) on(name, onTradeFact);
@@ -50,6 +54,8 @@ function listen(stream: EventSource): void {
   on("prices", (event) => learnPrices(pricesOf(event.data)));
   on("banner", onBanners);
   on("incident_opened", onAlarm);
+  on("incident_opened", onIncident);
+  on("incident_ended", onIncident);
   on("resync", () => void reloadAll());
   on("settings_changed", () => void queryClient.invalidateQueries({ queryKey: keys.settings }));
   on("kill_switch_changed", () => void queryClient.invalidateQueries({ queryKey: keys.status }));

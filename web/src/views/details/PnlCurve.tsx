@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
-import type { Snapshot } from "../../api/types";
+import type { CurvePoint } from "../../api/types";
 
 const HEIGHT = 190;
 const ZONE = "America/New_York";
@@ -21,7 +21,7 @@ function timeTicks(ticks: number[]): string[] {
   return ticks.map((seconds) => format.format(seconds * 1000));
 }
 
-function dataOf(points: readonly Snapshot[]): uPlot.AlignedData {
+function dataOf(points: readonly CurvePoint[]): uPlot.AlignedData {
   const drawn = points.filter((point) => point.pnl !== null);
   return [drawn.map((point) => Date.parse(point.timestamp) / 1000), drawn.map((point) => Number(point.pnl))];
 }
@@ -49,7 +49,7 @@ function optionsFor(width: number, isGain: boolean): uPlot.Options {
   };
 }
 
-function usePlot(points: readonly Snapshot[]) {
+function usePlot(points: readonly CurvePoint[]) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const element = box.current;
@@ -67,7 +67,7 @@ function usePlot(points: readonly Snapshot[]) {
   return box;
 }
 
-function Plot({ points }: { points: readonly Snapshot[] }) {
+function Plot({ points }: { points: readonly CurvePoint[] }) {
   const box = usePlot(points);
   const last = points.at(-1)?.pnl ?? "0";
   return (
@@ -80,7 +80,7 @@ function Plot({ points }: { points: readonly Snapshot[] }) {
   );
 }
 
-export function PnlCurve({ points, failed }: { points: readonly Snapshot[] | undefined; failed: boolean }) {
+export function PnlCurve({ points, failed }: { points: readonly CurvePoint[] | undefined; failed: boolean }) {
   if (failed) return <p className="curve-empty">The curve could not be loaded.</p>;
   if (!points) return <span className="skeleton" style={{ height: HEIGHT }} />;
   const drawn = points.filter((point) => point.pnl !== null);

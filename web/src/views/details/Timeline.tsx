@@ -1,8 +1,8 @@
-import type { TimelineEntry } from "../../api/types";
+import type { TimelineEvent } from "../../api/types";
 import { clockTime, dayAndTime } from "../../format/time";
 
 /** A trade's story, newest first. */
-export function Timeline({ events }: { events: TimelineEntry[] | undefined }) {
+export function Timeline({ events }: { events: TimelineEvent[] | undefined }) {
   if (!events || events.length === 0) return null;
   const newestFirst = [...events].reverse();
   return (

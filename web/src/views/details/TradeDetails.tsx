@@ -1,7 +1,7 @@
 // What slides down under a row: the curve, the orders at the broker, the story, the facts of the entry, and the actions.
 
 import { useQuery } from "@tanstack/react-query";
-import { getSnapshots, getTimeline, getTrade } from "../../api/trades";
+import { getCurve, getTimeline, getTrade } from "../../api/trades";
 import type { Trade } from "../../api/types";
 import { isUnknown } from "../../format/trade";
 import { UNKNOWN_WORDS } from "../../state/actions";
@@ -57,7 +57,7 @@ export function TradeDetails({ trade: row }: { trade: Trade }) {
   const detail = useQuery({ queryKey: key, queryFn: () => getTrade(row.id) });
   const curve = useQuery({
     queryKey: [...key, "snapshots"],
-    queryFn: () => getSnapshots(row.id),
+    queryFn: () => getCurve(row.id),
     refetchInterval: row.status === "CLOSED" ? false : CURVE_EVERY_MS,
   });
   const timeline = useQuery({ queryKey: [...key, "timeline"], queryFn: () => getTimeline(row.id) });

@@ -1,10 +1,15 @@
-import type { Banner } from "../../api/types";
+import type { Banner, Incident } from "../../api/types";
 import { clockTime } from "../../format/time";
 
 const TONE: Record<Banner["level"], string> = { info: "info", warning: "warning", error: "error", critical: "error" };
 
-/** Lines across the page about the broker, the data and the session; each stays as long as it is true. */
-export function Banners({ banners }: { banners: readonly Banner[] }) {
+interface BannersProps {
+  banners: readonly Banner[];
+  incidents: readonly Incident[];
+}
+
+/** Lines across the page: the state of broker, data and session, then open incidents. Each stays while it is true. */
+export function Banners({ banners, incidents }: BannersProps) {
   return (
     <div className="banners" aria-live="polite">
       {banners.map((banner) => (
@@ -13,6 +18,12 @@ export function Banners({ banners }: { banners: readonly Banner[] }) {
           {banner.since && banner.level !== "info" && (
             <time dateTime={banner.since}>since {clockTime(banner.since)} ET</time>
           )}
+        </p>
+      ))}
+      {incidents.map((incident) => (
+        <p key={incident.id} className={`banner ${TONE[incident.severity]}`} data-incident={incident.kind}>
+          <span>{incident.text}</span>
+          <time dateTime={incident.opened_at}>since {clockTime(incident.opened_at)} ET</time>
         </p>
       ))}
     </div>

@@ -17,7 +17,7 @@ function Synced({ feeds }: { feeds: SystemStatus["feeds"] }) {
   if (at === null) return <span className="synced">Not synced yet</span>;
   const age = Math.max(0, Math.floor((now - at) / 1000));
   const told = feeds.map(
-    (feed) => `${feed.name}: ${feed.age_s === null ? "nothing yet" : `${duration(feed.age_s)} old`}`,
+    (feed) => `${feed.name}: ${feed.age_s === null ? "nothing yet" : `${duration(Number(feed.age_s))} old`}`,
   );
   return (
     <span className={age > STALE_S ? "synced stale" : "synced"} title={told.join("\n")}>

@@ -2,7 +2,7 @@
 
 import { useState, useSyncExternalStore } from "react";
 import { loading, positions } from "../../state/positions";
-import { useFreshness, useSystemStatus } from "../../state/refresh";
+import { useFreshness, useIncidents, useSystemStatus } from "../../state/refresh";
 import { useSettings, useSettingsChange } from "../../state/session";
 import { useStore } from "../../state/store";
 import { streamState } from "../../state/stream";
@@ -37,6 +37,7 @@ export function Portfolio({ username }: { username: string }) {
   const autoRefresh = settings.data?.auto_refresh ?? true;
   useFreshness(autoRefresh);
   const status = useSystemStatus(autoRefresh);
+  const incidents = useIncidents();
   const stream = useStore(streamState);
   const { trades } = useStore(positions);
   const { loaded } = useStore(loading);
@@ -52,7 +53,7 @@ export function Portfolio({ username }: { username: string }) {
         sounds={settings.data?.sounds ?? true}
         onSounds={(sounds) => change.mutate({ sounds })}
       />
-      <Banners banners={status.data?.banners ?? []} />
+      <Banners banners={status.data?.banners ?? []} incidents={incidents.data ?? []} />
       <Bar
         tab={tab}
         openCount={loaded ? trades.length : null}
