@@ -19,6 +19,7 @@ from deploy.local.ports import free_port
 from deploy.local.problem import StackProblem
 from deploy.local.state import PartState
 from deploy.local.supervisor import BACK_OFF_S, Supervisor
+from libs.common.testing import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -41,9 +42,6 @@ class Running:
         self.said: list[str] = []
         self.parts: dict[str, PartState] = {}
         self.supervisor = Supervisor(self.said.append, self._told)
-
-    async def has_restarted(self, part: str, times: int) -> bool:
-        return self.parts[part].restarts == times
 
     def _told(self, parts: dict[str, PartState]) -> None:
         self.parts = parts
@@ -77,24 +75,18 @@ def program(tmp_path: Path, script: str, *arguments: str, name: str = "orders", 
     )
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], *, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not await holds():
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        await asyncio.sleep(0.02)
-
-
 async def test_a_killed_part_is_back_within_two_seconds_on_its_port_and_counted(tmp_path: Path) -> None:
     part = program(tmp_path, POLITE)
+    is_ready: Callable[[], Awaitable[bool]] = part.ready
     async with supervising() as running:
         await running.supervisor.start(part)
         for times in (1, 2, 3, 4):
             killed = running.parts["orders"].pid
             assert killed is not None
             os.kill(killed, signal.SIGKILL)
-            await eventually(lambda: running.has_restarted("orders", times), within_s=2.5)  # noqa: B023
+            await eventually(lambda: running.parts["orders"].restarts == times, within_s=2.5)  # noqa: B023
             assert running.parts["orders"].pid != killed
-            await eventually(part.ready, within_s=5)
+            await eventually(is_ready, within_s=5)
 
 
 def test_back_off_grows_and_stays_below_two_seconds() -> None:
