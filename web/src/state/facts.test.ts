@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { aTrade } from "./example";
-import { alarmOf, bannersOf, pricesOf, tradeOf } from "./facts";
+import { alarmOf, pricesOf, tradeOf } from "./facts";
 
 it("reads a trade under either name of its id", () => {
   const { id, ...rest } = aTrade({ id: "t-9" });
@@ -19,8 +19,6 @@ it("does not take half a trade for a trade", () => {
 it("reads ticks, and nothing from what is not one", () => {
   expect(pricesOf('{"prices":[{"trade_id":"a"}]}')).toHaveLength(1);
   expect(pricesOf("{}")).toEqual([]);
-  expect(bannersOf('{"banners":[]}')).toEqual([]);
-  expect(bannersOf("null")).toBeNull();
 });
 
 it("speaks up for loud incidents only", () => {

@@ -1,6 +1,6 @@
 // Reading the events of the live stream: which there are, and what their data may be trusted to hold.
 
-import type { Banner, PriceTick, Trade } from "../api/types";
+import type { PriceTick, Trade } from "../api/types";
 
 export const TRADE_FACTS = [
   "trade_placed",
@@ -13,6 +13,7 @@ export const TRADE_FACTS = [
   "trade_closed",
   "trade_rejected",
   "trade_unknown",
+  "trade_changed",
 ] as const;
 
 type Json = Record<string, unknown>;
@@ -40,11 +41,6 @@ export function tradeOf(text: string): Trade | null {
 export function pricesOf(text: string): PriceTick[] {
   const prices = objectOf(text)?.prices;
   return Array.isArray(prices) ? (prices as PriceTick[]) : [];
-}
-
-export function bannersOf(text: string): Banner[] | null {
-  const banners = objectOf(text)?.banners;
-  return Array.isArray(banners) ? (banners as Banner[]) : null;
 }
 
 /** The words of an incident that a user should see at once; null for the quiet ones. */

@@ -2,8 +2,7 @@
 //
 // The browser itself resumes a broken stream with Last-Event-ID; a stream we open anew cannot, so its start reloads the lists.
 
-import type { SystemStatus } from "../api/types";
-import { alarmOf, bannersOf, pricesOf, TRADE_FACTS, tradeOf } from "./facts";
+import { alarmOf, pricesOf, TRADE_FACTS, tradeOf } from "./facts";
 import { heard, learn, learnPrices, reload, reloadAll } from "./positions";
 import { keys, queryClient } from "./queries";
 import { createStore } from "./store";
@@ -31,11 +30,10 @@ function onUnprotected(event: MessageEvent<string>): void {
   if (trade?.protection === "NAKED") toast(`${trade.ticker} is not protected: its stop or target is missing`, "bad");
 }
 
-function onBanners(event: MessageEvent<string>): void {
-  const banners = bannersOf(event.data);
+/** One service tells its own banners only; the whole picture is the status, asked again. */
+function onBanners(): void {
   heard();
-  if (banners === null) return;
-  queryClient.setQueryData<SystemStatus>(keys.status, (known) => (known ? { ...known, banners } : known));
+  void queryClient.invalidateQueries({ queryKey: keys.status });
 }
 
 function onAlarm(event: MessageEvent<string>): void {
