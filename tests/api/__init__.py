@@ -1,0 +1,1 @@
+"""The gateway's OpenAPI document against the running gateway."""
