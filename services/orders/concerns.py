@@ -64,7 +64,7 @@ def changes(view: View, moment: Moment) -> tuple[Change, ...]:
     raised = [
         Change(
             OpenConcern(
-                concern_key=f"{kind}:{view.trade.id}",
+                concern_key=f"{kind}:{view.trade.id}:{int(moment.now.timestamp() * 1000)}",
                 kind=kind,
                 severity=one.severity,
                 text=one.text,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from libs.common.db import Unit
 from libs.common.messages.orders import ConcernEnded, ConcernRaised
@@ -39,7 +40,7 @@ async def save(unit: Unit, before: View | None, after: View, moment: Moment, *, 
 def _tell(unit: Unit, view: View, change: concerns.Change) -> None:
     trade, one = view.trade, change.concern
     unit.lock_taken(one.concern_key)
-    values = {
+    values: dict[str, Any] = {
         "concern_key": one.concern_key,
         "kind": one.kind,
         "severity": Severity(one.severity),

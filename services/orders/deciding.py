@@ -1,0 +1,48 @@
+"""The steps of a flow that only change what we know. Pure but for the ids it is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.orders import asking, lifecycle, looking
+from services.orders.steps import (
+    BeginClose,
+    Decide,
+    EndAction,
+    FailClose,
+    MarkUnknown,
+    Moment,
+    Reprice,
+    RequestClose,
+    ResendEntry,
+    Void,
+)
+from services.orders.trade import ActionState, View
+
+
+def decided(  # noqa: PLR0911 - one answer per step
+    view: View, step: Decide, moment: Moment, *, new_id: Callable[[], str], new_tag: Callable[[], str]
+) -> View:
+    """Carry out one step."""
+    now = moment.now
+    match step:
+        case MarkUnknown(tag):
+            return lifecycle.unknown(view, tag, "the sender was interrupted", now)
+        case Void(tag):
+            return lifecycle.void(view, tag, now)
+        case ResendEntry(price):
+            last = view.entry_orders[-1]
+            again = lifecycle.fresh(last, order_id=new_id(), tag=new_tag(), price=price, now=now)
+            return looking.with_orders(view, (again,))
+        case BeginClose(action_id):
+            return asking.begun(view, action_id, now)
+        case RequestClose(reason, words):
+            return asking.with_close(
+                view, action_id=new_id(), reason=reason, state=ActionState.RUNNING, now=now, words=words
+            )
+        case FailClose(action_id, words):
+            return asking.failed(view, action_id, words, now)
+        case EndAction(action_id, state, words):
+            return asking.ended(view, action_id, state, now, words=words)
+        case Reprice(action_id, sl, tp):
+            return asking.repriced(view, action_id, sl, tp, now)

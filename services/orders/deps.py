@@ -1,0 +1,75 @@
+"""What orders' handlers, flows and jobs stand on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from libs.broker.base import BrokerProvider, Priority
+from libs.broker.factory import BrokerFactory
+from libs.common import log
+from libs.common.beats import Beats
+from libs.common.bus import Bus
+from libs.common.clock import Clock
+from libs.common.db import Database
+from libs.common.errors import AppError, UpstreamAuth
+from libs.common.messages.vocabulary import BrokerMode
+from libs.common.vault import Vault
+from services.orders.settings import Settings
+from services.orders.steps import Moment
+from services.orders.store import Loaded
+from services.orders.trade import View
+
+_log = log.get(__name__)
+
+
+def account_key(mode: BrokerMode, account_id: str) -> str:
+    """Name an account of a venue; also the row its token is sealed for."""
+    return f"{mode}:{account_id}"
+
+
+@dataclass(frozen=True)
+class Deps:
+    """One process's connections and settings. `tasks` outlives any request, and ends before the process does."""
+
+    db: Database
+    bus: Bus
+    clock: Clock
+    beats: Beats
+    settings: Settings
+    factory: BrokerFactory
+    vault: Vault
+    tasks: asyncio.TaskGroup
+
+    def broker(
+        self, mode: BrokerMode, account_id: str, ciphertext: str, priority: Priority = Priority.ENTRY
+    ) -> BrokerProvider:
+        """Return an account at its venue; its token is opened in memory for this use only."""
+        token = self.vault.open(ciphertext, account_key(mode, account_id))
+        return self.factory.get_broker(mode, account_id, token).with_priority(priority)
+
+    def broker_of(self, loaded: Loaded, priority: Priority) -> BrokerProvider:
+        """Return the account a trade is pinned to. Raises: UpstreamAuth when its credentials are gone."""
+        trade = loaded.view.trade
+        if loaded.token_ciphertext is None:
+            raise UpstreamAuth(f"there are no credentials for account {trade.account_id}")
+        return self.broker(trade.broker_mode, trade.account_id, loaded.token_ciphertext, priority)
+
+    def moment(self, loaded: Loaded) -> Moment:
+        """Return now, by the database, with our waits."""
+        return Moment(loaded.now, self.settings.order_waits, bus_away=not self.bus.connected)
+
+    def spawn(self, work: Coroutine[Any, Any, Any], view: View) -> asyncio.Task[Any]:
+        """Carry on beyond the request; what fails is stored state, so recovery goes on from there."""
+        return self.tasks.create_task(_logged(work, view.trade.id))
+
+
+async def _logged(work: Coroutine[Any, Any, Any], trade_id: str) -> Any:
+    try:
+        return await work
+    except AppError as error:
+        _log.warning("flow_interrupted", trade_id=trade_id, code=error.code, detail=error.detail)
+    except Exception:  # noqa: BLE001 - the edge of flows: recovery continues from what is stored
+        _log.exception("flow_failed", trade_id=trade_id)

@@ -1,0 +1,201 @@
+"""Drives one trade: load under the lock, ask what is next, do it, record it, until there is something to wait for.
+
+One transaction per broker call: it records the last answer, decides, and marks the next call. Whoever drives holds a
+claim by the database's time; a crash at any mark leaves stored state from which the next claimant goes on.
+
+| mark      | committed before                     | a crash after it                                    |
+|-----------|--------------------------------------|-----------------------------------------------------|
+| intent    | anything is sent                     | the intent is sent, or voided when its time is over |
+| sent      | the socket is written                | unknown: settled by evidence                        |
+| answered  | nothing: the call is over            | unknown: settled by evidence                        |
+| recorded  | the next step                        | the next step                                       |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from libs.common.db import Unit
+from libs.common.errors import InvariantBroken, NotFound
+from libs.common.ids import new_id, new_tag
+from services.orders import concerns, deciding, lifecycle, saving, store, talk
+from services.orders.deps import Deps
+from services.orders.plan import next_step
+from services.orders.steps import Cancel, Moment, Send, Step, Talk, Wait
+from services.orders.store import Loaded
+from services.orders.talk import Outcome
+from services.orders.trade import View
+
+JOB = "advance"
+MAX_DECISIONS = 20
+"""More decisions without a call or a wait between them are a loop, which is our bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to drive a trade. Time: `ends` by the monotonic clock, taken before the database was asked."""
+
+    trade_id: str
+    username: str
+    run: int
+    ends: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """Lets a request wait for a state while the flow goes on: set once `until` holds, or the flow paused or ended."""
+
+    until: Callable[[View], bool]
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def saw(self, view: View) -> None:
+        """Look at a stored state."""
+        if self.until(view):
+            self.reached.set()
+
+    async def wait(self, within_s: float) -> None:
+        """Wait until it was seen, or for so long."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self.reached.wait()
+        except TimeoutError:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What one transaction led to: a call to make, or a pause until `due_at` (None: until news)."""
+
+    loaded: Loaded
+    call: Talk | None = None
+    ends: float = 0.0
+    due_at: datetime | None = None
+    again: bool = False
+
+
+async def drive(deps: Deps, claim: Claim, *, watch: Watch | None = None) -> datetime | None:
+    """Drive a claimed trade until it waits; returns when to look next. Raises: UpstreamUnavailable, OutcomeUnknown."""
+    outcome: Outcome | None = None
+    try:
+        while True:
+            turn = await _turn(deps, claim, outcome)
+            if watch is not None:
+                watch.saw(turn.loaded.view)
+            await deps.beats.at(f"orders.{_beat(turn)}")
+            if turn.call is None and not turn.again:
+                return turn.due_at
+            outcome = None
+            if turn.call is not None:
+                outcome = await talk.perform(turn.call, turn.loaded, deps, claim_ends=turn.ends)
+                await deps.beats.at(f"orders.{_name(turn.call)}.answered")
+    finally:
+        if watch is not None:
+            watch.reached.set()
+
+
+async def take_over(deps: Deps, trade_id: str, username: str) -> datetime | None:
+    """Claim a trade and drive it; when somebody else does, returns when their claim ends at the latest."""
+    lease_s = deps.settings.lease_s
+    ends = deps.clock.monotonic() + lease_s
+    async with deps.db.for_user(username) as unit:
+        try:
+            loaded = await store.lock_view(unit, trade_id)
+        except NotFound:
+            return None
+        run = await store.claim(unit, trade_id, lease_s)
+        if run is None:
+            return (loaded.view.flow.claimed_until or loaded.now) + timedelta(milliseconds=10)
+    return await drive(deps, Claim(trade_id, username, run, ends))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """One transaction of a flow: the trade as loaded and locked, and until when our claim holds."""
+
+    deps: Deps
+    unit: Unit
+    loaded: Loaded
+    moment: Moment
+    ends: float
+
+    async def store(self, view: View, *, lease_s: float | None) -> Loaded:
+        """Store the view and return it as loaded again."""
+        stored = await saving.save(self.unit, self.loaded.view, view, self.moment, lease_s=lease_s)
+        return Loaded(stored, self.loaded.now, self.loaded.token_ciphertext)
+
+
+async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None) -> _Turn:
+    """Record the last answer, decide, and mark the next call, in one transaction."""
+    ends = deps.clock.monotonic() + deps.settings.lease_s
+    async with deps.db.for_user(claim.username) as unit:
+        loaded = await store.lock_view(unit, claim.trade_id)
+        scene = _Scene(deps, unit, loaded, deps.moment(loaded), ends)
+        flow = loaded.view.flow
+        # What the broker answered is the truth, whoever drives now.
+        view = loaded.view if outcome is None else outcome.apply(loaded.view, scene.moment)
+        if flow.run != claim.run or flow.claimed_until is None or flow.claimed_until <= loaded.now:
+            stored = await scene.store(view, lease_s=None)
+            await unit.schedule(JOB, claim.trade_id, None, user=claim.username, replace=False)
+            return _Turn(stored, due_at=flow.claimed_until)
+        return await _next(scene, view, 0.0 if outcome is None else outcome.pause_s)
+
+
+async def _next(scene: _Scene, view: View, pause_s: float) -> _Turn:
+    known = {order.id for order in scene.loaded.view.orders}
+    lease_s = scene.deps.settings.lease_s
+    step: Step = Wait()
+    for _ in range(MAX_DECISIONS):
+        if {order.id for order in view.orders} != known:
+            # An intent is a mark of its own: committed before anything is sent.
+            return _Turn(await scene.store(view, lease_s=lease_s), again=True)
+        step = next_step(view, scene.moment)
+        if isinstance(step, Wait):
+            return await _rest(scene, view, step, pause_s)
+        if isinstance(step, Talk):
+            break
+        view = deciding.decided(view, step, scene.moment, new_id=new_id, new_tag=new_tag)
+    else:
+        raise InvariantBroken(f"trade {view.trade.id} decides in circles, last {step}")
+    if pause_s:
+        return await _rest(scene, view, Wait(), pause_s)
+    marked = _marked(view, step, scene.moment.now)
+    return _Turn(await scene.store(marked, lease_s=lease_s), call=step, ends=scene.ends)
+
+
+async def _rest(scene: _Scene, view: View, step: Wait, pause_s: float) -> _Turn:
+    """Give the claim back; the job looks again when there is something to do."""
+    until = scene.moment.now + timedelta(seconds=pause_s) if pause_s else step.until
+    due_at = _sooner(until, concerns.next_look(view, scene.moment))
+    stored = await scene.store(view, lease_s=0.0)
+    if due_at is not None:
+        await scene.unit.schedule(JOB, view.trade.id, due_at, user=view.trade.username)
+    return _Turn(stored, due_at=due_at)
+
+
+def _marked(view: View, step: Talk, now: datetime) -> View:
+    """Mark a write before it leaves."""
+    match step:
+        case Send(tag):
+            return lifecycle.sent(view, tag, now)
+        case Cancel(group_order_id):
+            return lifecycle.cancel_asked(view, group_order_id, now)
+        case _:
+            return view
+
+
+def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
+    known = [at for at in (one, other) if at is not None]
+    return min(known, default=None)
+
+
+def _name(call: Talk) -> str:
+    return type(call).__name__.lower()
+
+
+def _beat(turn: _Turn) -> str:
+    if turn.again:
+        return "intent"
+    return f"{_name(turn.call)}.marked" if turn.call is not None else "rest"

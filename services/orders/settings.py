@@ -1,0 +1,52 @@
+"""What orders is told by its environment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BeforeValidator, Field
+
+from libs.broker.base import BrokerMode
+from libs.broker.tradier_session import Deadlines
+from libs.common.config import BaseServiceSettings
+from services.orders.steps import Waits
+
+
+def _parsed(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str) else value
+
+
+class Settings(BaseServiceSettings):
+    """Addresses of the brokers by mode, deadlines and waits in real seconds."""
+
+    simulator_url: str | None = Field(default=None, description="the bundled broker for PAPER; unset: no PAPER mode")
+    tradier_sandbox_url: str = Field(
+        default="https://sandbox.tradier.com", description="Tradier's paper environment, without /v1"
+    )
+    tradier_live_url: str = Field(default="https://api.tradier.com", description="Tradier, without /v1")
+    force_market_open: bool = Field(default=False, description="place in PAPER outside the session too")
+    broker_read_s: float = Field(default=4.0, gt=0, description="deadline of a read at the broker")
+    broker_write_s: float = Field(default=4.0, gt=0, description="deadline of an order or cancel at the broker")
+    place_answer_s: float = Field(default=2.0, gt=0, description="how long placing waits for the entry's confirmation")
+    action_answer_s: float = Field(default=8.0, gt=0, description="how long close and adjust wait for their end")
+    lease_s: float = Field(default=15.0, gt=0, description="how long a claim on a trade's flow holds between its marks")
+    recovery_s: float = Field(default=15.0, gt=0, description="how often interrupted flows are looked for")
+    order_waits: Annotated[Waits, BeforeValidator(_parsed)] = Field(
+        default=Waits(), description='waits of the order path as JSON, such as {"look_gap_entry_s": 30}'
+    )
+
+    @property
+    def base_urls(self) -> dict[BrokerMode, str]:
+        """Return the broker's address of each mode that is offered."""
+        urls = {
+            BrokerMode.PAPER: self.simulator_url,
+            BrokerMode.TRADIER_SANDBOX: self.tradier_sandbox_url,
+            BrokerMode.TRADIER_LIVE: self.tradier_live_url,
+        }
+        return {mode: url for mode, url in urls.items() if url}
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """Return how long a broker call may take."""
+        return Deadlines(read_s=self.broker_read_s, write_s=self.broker_write_s)

@@ -1,0 +1,254 @@
+"""The steps of a flow that talk to the broker: each call outside any transaction, each answer as what it changes.
+
+A write goes out at most once for one intent: it is marked `SENT` and committed before this module is called, and what
+comes of it is one of four: received, refused, provably not sent, unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.broker.base import BrokerProvider, Priority
+from libs.broker.reports import Quote
+from libs.broker.venue_clock import market_clock
+from libs.common.clock import Clock
+from libs.common.errors import (
+    AppError,
+    Expired,
+    InvalidInput,
+    LiveNotEnabled,
+    OutcomeUnknown,
+    UpstreamAuth,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from libs.common.ids import new_id, new_tag
+from libs.common.messages.vocabulary import BrokerMode, CloseReason, OrderRole
+from libs.market.clock import MarketClock, is_contract_open, next_open_at
+from libs.market.options import OccSymbol
+from services.orders import asking, brackets, evidence, lifecycle, looking
+from services.orders.brackets import NoMarket, StopPassed
+from services.orders.deps import Deps
+from services.orders.reading import reports_of
+from services.orders.steps import Cancel, CheckOpen, Look, Moment, PlaceBracket, PlaceSell, Read, Send, Talk
+from services.orders.store import Loaded
+from services.orders.trade import ActionState, Event, View
+
+REFUSALS = (UpstreamRefused, UpstreamAuth, LiveNotEnabled, InvalidInput)
+"""How a write ends that provably did not happen, in somebody's words."""
+LONGEST_PAUSE_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call changes, and how long there is nothing to do after it."""
+
+    apply: Callable[[View, Moment], View]
+    pause_s: float = 0.0
+
+
+async def perform(  # noqa: PLR0911 - one answer per step
+    step: Talk, loaded: Loaded, deps: Deps, *, claim_ends: float
+) -> Outcome:
+    """Carry out one step. Time: `claim_ends` is when our claim is over, by the monotonic clock."""
+    is_entry = isinstance(step, Send) and loaded.view.by_tag(step.tag)[0].role is OrderRole.ENTRY
+    try:
+        broker = deps.broker_of(loaded, Priority.ENTRY if is_entry else Priority.EXIT)
+    except AppError as error:
+        return _stuck(step, error)
+    match step:
+        case Send():
+            return await _send(step, loaded, broker, deps.clock, claim_ends)
+        case Look():
+            return await _look(step, loaded, broker)
+        case Read():
+            return await _read(step, broker)
+        case Cancel():
+            return await _cancel(step, broker, deps.clock, claim_ends)
+        case PlaceBracket():
+            return await _bracket(step, loaded, broker, deps)
+        case PlaceSell():
+            return await _sell(loaded, broker, deps)
+        case CheckOpen():
+            return await _check_open(step, loaded, broker, deps)
+
+
+# ── writes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _send(step: Send, loaded: Loaded, broker: BrokerProvider, clock: Clock, claim_ends: float) -> Outcome:
+    orders = loaded.view.by_tag(step.tag)
+    send_by = orders[0].send_by
+
+    async def last_check() -> None:
+        if clock.monotonic() >= claim_ends:
+            raise Expired("the claim was over before the order could be sent")
+        if send_by is not None and clock.now() >= send_by:
+            raise Expired("the time to send it was over")
+
+    try:
+        placed = await broker.place(brackets.request_of(loaded.view.trade, orders), before_send=last_check)
+    except (UpstreamUnavailable, Expired) as error:
+        words = error.detail
+        return Outcome(lambda view, moment: _if_open(view, step.tag, lifecycle.not_sent, words, moment.now))
+    except REFUSALS as error:
+        words = error.detail
+        return Outcome(lambda view, moment: _if_open(view, step.tag, lifecycle.refused, words, moment.now))
+    except OutcomeUnknown as error:
+        words = error.detail
+        return Outcome(lambda view, moment: lifecycle.unknown(view, step.tag, words, moment.now))
+    return Outcome(lambda view, moment: lifecycle.accepted(view, step.tag, placed.id, moment.now))
+
+
+def _if_open(
+    view: View, tag: str, settle: Callable[[View, str, str, datetime], View], words: str, now: datetime
+) -> View:
+    """Record an end unless somebody else settled the write meanwhile."""
+    return settle(view, tag, words, now) if any(order.is_unanswered for order in view.by_tag(tag)) else view
+
+
+async def _cancel(step: Cancel, broker: BrokerProvider, clock: Clock, claim_ends: float) -> Outcome:
+    async def last_check() -> None:
+        if clock.monotonic() >= claim_ends:
+            raise Expired("the claim was over before the cancel could be sent")
+
+    try:
+        await broker.cancel(step.group_order_id, before_send=last_check)
+    except AppError as error:
+        event = Event(kind="cancel_unclear", text=f"cancel of {step.group_order_id}: {error.detail}")
+        return Outcome(lambda view, _: view.noting(event))
+    return Outcome(lambda view, _: view)
+
+
+# ── reads ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _look(step: Look, loaded: Loaded, broker: BrokerProvider) -> Outcome:
+    try:
+        orders = await broker.orders()
+        positions = await broker.positions()
+    except AppError as error:
+        return _stuck(step, error)
+    seen = evidence.Seen(orders, evidence.position_in(positions, loaded.view.trade.occ_symbol))
+    return Outcome(lambda view, moment: evidence.judged(view, step.tag, seen, moment))
+
+
+async def _read(step: Read, broker: BrokerProvider) -> Outcome:
+    try:
+        report = await broker.order(step.group_order_id)
+    except AppError as error:
+        return _stuck(step, error)
+
+    def apply(view: View, moment: Moment) -> View:
+        found = reports_of(view.orders, report)
+        if not found:
+            return looking.read_in_vain(view, step.group_order_id, moment.now)
+        return lifecycle.applied(view, found, moment.now)
+
+    return Outcome(apply)
+
+
+def _stuck(step: Talk, error: AppError) -> Outcome:
+    """Note that a call led to nothing, so that the next one waits a little."""
+    match step:
+        case Look():
+            return Outcome(lambda view, moment: looking.looked_in_vain(view, step.tag, moment.now))
+        case Read():
+            return Outcome(lambda view, moment: looking.read_in_vain(view, step.group_order_id, moment.now))
+        case Send():
+            words = error.detail
+            return Outcome(lambda view, moment: _if_open(view, step.tag, lifecycle.not_sent, words, moment.now))
+        case _:
+            return Outcome(lambda view, _: view, pause_s=2.0)
+
+
+# ── what needs a fresh quote ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def market_of(
+    broker: BrokerProvider, symbols: tuple[str, ...], now: datetime, *, greeks: bool = False
+) -> tuple[dict[str, Quote], MarketClock]:
+    """Take fresh quotes and the venue's clock, at the same time. Raises: UpstreamUnavailable, UpstreamAuth."""
+    quotes, clock = await asyncio.gather(broker.quotes(symbols, greeks=greeks), market_clock(broker, now=now))
+    return quotes, clock
+
+
+def is_open(deps: Deps, clock: MarketClock, mode: BrokerMode, contract: OccSymbol) -> bool:
+    """Say whether orders in a contract can execute now."""
+    forced = deps.settings.force_market_open and mode is BrokerMode.PAPER
+    return forced or is_contract_open(clock, contract, deps.clock.now())
+
+
+def _until_open(deps: Deps, clock: MarketClock, contract: OccSymbol) -> float:
+    """Return how long to wait for the session. Units: seconds."""
+    opens_at = next_open_at(clock, contract.root, deps.clock.now())
+    if opens_at is None:
+        return deps.settings.order_waits.queue_poll_s
+    wait_s = (opens_at - deps.clock.now()).total_seconds()
+    return min(max(wait_s, deps.settings.order_waits.queue_poll_s), LONGEST_PAUSE_S)
+
+
+async def _bracket(step: PlaceBracket, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
+    trade = loaded.view.trade
+    contract = OccSymbol.parse(trade.occ_symbol)
+    try:
+        quotes, clock = await market_of(broker, (trade.occ_symbol,), deps.clock.now())
+    except AppError as error:
+        return _stuck(step, error)
+    if not is_open(deps, clock, trade.broker_mode, contract):
+        return Outcome(lambda view, _: view, pause_s=_until_open(deps, clock, contract))
+    quote = quotes.get(trade.occ_symbol)
+    if step.sl is not None and (quote is None or not quote.has_market):
+        return Outcome(lambda view, _: view, pause_s=1.0)
+
+    def apply(view: View, moment: Moment) -> View:
+        made = brackets.bracket_orders(view, step.sl, step.tp, quote, new_id=new_id, tag=new_tag(), now=moment.now)
+        if isinstance(made, StopPassed):
+            words = f"the stop {made.stop} is passed, bid {made.bid}"
+            return asking.with_close(
+                view,
+                action_id=new_id(),
+                reason=CloseReason.SL_HIT,
+                state=ActionState.RUNNING,
+                now=moment.now,
+                words=words,
+            )
+        return view if isinstance(made, NoMarket) else looking.with_bracket(view, made)
+
+    return Outcome(apply)
+
+
+async def _sell(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
+    trade = loaded.view.trade
+    contract = OccSymbol.parse(trade.occ_symbol)
+    try:
+        quotes, clock = await market_of(broker, (trade.occ_symbol,), deps.clock.now())
+    except AppError as error:
+        return _stuck(PlaceSell(), error)
+    if not is_open(deps, clock, trade.broker_mode, contract):
+        return Outcome(lambda view, _: view, pause_s=_until_open(deps, clock, contract))
+    quote = quotes.get(trade.occ_symbol)
+
+    def apply(view: View, moment: Moment) -> View:
+        made = brackets.sell_order(view, quote, order_id=new_id(), tag=new_tag(), now=moment.now)
+        return view if isinstance(made, NoMarket) else looking.with_orders(view, (made,))
+
+    return Outcome(apply, pause_s=0.0 if quote is not None and quote.has_market else 1.0)
+
+
+async def _check_open(step: CheckOpen, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
+    """See a session open with a two-sided quote, twice, a settling time apart."""
+    trade, waits = loaded.view.trade, deps.settings.order_waits
+    contract = OccSymbol.parse(trade.occ_symbol)
+    try:
+        quotes, clock = await market_of(broker, (trade.occ_symbol,), deps.clock.now())
+    except AppError as error:
+        return _stuck(step, error)
+    opened = is_open(deps, clock, trade.broker_mode, contract)
+    quote = quotes.get(trade.occ_symbol)
+    ready = opened and quote is not None and bool(quote.bid) and bool(quote.ask)
+    wait_s = waits.queue_poll_s if opened else _until_open(deps, clock, contract)
+    return Outcome(lambda view, moment: looking.queue_checked(view, step.action_id, moment, ready=ready, wait_s=wait_s))
