@@ -25,7 +25,7 @@ from libs.common.errors import AppError, InvariantBroken, TooLarge, UpstreamUnav
 from libs.common.ids import new_id
 from libs.common.metrics import METRICS
 
-__all__ = ["Link", "Message", "Subscription", "Waiting", "forget", "leave"]
+__all__ = ["Link", "Message", "Subscription", "Waiting", "leave"]
 
 _log = log.get(__name__)
 _ERRORS = METRICS.counter("bus_errors_total", "Errors the bus reported beside any call", ["kind"])
@@ -269,15 +269,12 @@ class Link:
 
 
 async def leave(subscription: Subscription) -> None:
-    """End a subscription after what it already received."""
+    """End a subscription after what it already received; without a connection nothing more can come."""
     with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+        if not subscription._conn.is_connected:  # noqa: SLF001 - draining would wait for an answer that cannot come
+            await subscription.unsubscribe()
+            return
         await subscription.drain()  # type: ignore[no-untyped-call]
-
-
-async def forget(subscription: Subscription) -> None:
-    """End a subscription at once, whatever it still holds."""
-    with contextlib.suppress(nats.errors.Error, OSError):
-        await subscription.unsubscribe()
 
 
 def away() -> UpstreamUnavailable:
