@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,22 @@ class Variable:
 
     name: str
     default: str
-    text: str
-    readers: list[str] = field(default_factory=list)
+    meanings: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """The services that read it."""
+        told = [service for services in self.meanings.values() for service in services]
+        return tuple(sorted(told, key=SERVICES.index))
+
+    @property
+    def lines(self) -> list[str]:
+        """What it means, service by service where that differs, and the variable with its default."""
+        if len(self.meanings) == 1:
+            told = list(self.meanings)
+        else:
+            told = [f"{', '.join(services)}: {meaning}" for meaning, services in self.meanings.items()]
+        return [*(f"# {line}" for line in told), f"{self.name}={self.default}"]
 
 
 def render() -> str:
@@ -56,8 +71,8 @@ def render() -> str:
     everyone = [one for one in found.values() if one.name.lower() in shared]
     own = [one for one in found.values() if one.name.lower() not in shared]
     blocks = [HEADER, _block("All services", everyone)]
-    readers = sorted({tuple(one.readers) for one in own}, key=_order)
-    blocks += [_block(" and ".join(who), [one for one in own if tuple(one.readers) == who]) for who in readers]
+    readers = sorted({one.readers for one in own}, key=_order)
+    blocks += [_block(" and ".join(who), [one for one in own if one.readers == who]) for who in readers]
     blocks.append("\n".join(("# ── Migrations", *MIGRATIONS, "")))
     return "\n".join(blocks)
 
@@ -68,12 +83,12 @@ def variables() -> dict[str, Variable]:
     for service in SERVICES:
         settings = settings_of(service)
         for name, info in settings.model_fields.items():
-            made = Variable(settings.variable(name), _default(info), info.description or "")
+            made = Variable(settings.variable(name), _default(info))
             known = found.setdefault(made.name, made)
             if known.default != made.default:
                 message = f"{made.name} is {known.default!r} in {known.readers[0]} and {made.default!r} in {service}"
                 raise SettingsDisagree(message)
-            known.readers.append(service)
+            known.meanings.setdefault(info.description or "", []).append(service)
     return found
 
 
@@ -92,10 +107,8 @@ def _order(readers: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
 
 
 def _block(title: str, members: list[Variable]) -> str:
-    lines = [f"# ── {title}"]
-    for one in members:
-        lines += [f"# {one.text}", f"{one.name}={one.default}"]
-    return "\n".join(lines) + "\n"
+    lines = [line for one in members for line in one.lines]
+    return "\n".join([f"# ── {title}", *lines]) + "\n"
 
 
 def _default(info: FieldInfo) -> str:
@@ -107,6 +120,8 @@ def _text(value: Any) -> str:
         return value.get_secret_value()
     if isinstance(value, bool):
         return str(value).lower()
+    if is_dataclass(value) and not isinstance(value, type):
+        return json.dumps(asdict(value))
     if isinstance(value, float):
         # 60.0 is written 60: what a person would type.
         return format(Decimal(str(value)).normalize(), "f")
