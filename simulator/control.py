@@ -141,10 +141,7 @@ async def _set_clock(world: World, request: Request) -> Response:
         now_s = (body.now if body.now.tzinfo else body.now.replace(tzinfo=UTC)).timestamp()
     world.sync()
     clock = world.feed.clock.changed(time.time(), now_s=now_s, speed=body.speed, session=body.session)
-    world.feed.clock = clock
-    world.feed.forget_versions()
-    world.store_clock()
-    world.sync()
+    world.set_clock(clock)
     return _tell_clock(world)
 
 

@@ -143,7 +143,7 @@ class Exchange:
         if reason is not None:
             self.refuse_later(self.top(order), order, reason, self.toggles.wrong_side_ms / 1000)
         elif self.toggles.fill_delay_ms:
-            order.held = True
+            self._hold(order, held=True)
             self._later(self.toggles.fill_delay_ms, "release", order.id)
         else:
             self._meet(order)
@@ -158,8 +158,7 @@ class Exchange:
     def refuse_later(self, top: Order, culprit: Order, reason: str, after_s: float) -> None:
         """Hold a whole order still and take it down after a while."""
         for leg in self.legs(top):
-            leg.held = True
-            self._index(leg)
+            self._hold(leg, held=True)
         verb = "reject" if culprit.parent_id is None else "take_down"
         self._later(after_s * 1000, verb, culprit.id, reason)
 
@@ -238,8 +237,7 @@ class Exchange:
         siblings = [leg for leg in self.legs(parent) if leg is not order and leg is not entry and not leg.is_terminal]
         if order.status is Status.FILLED:
             for sibling in siblings:
-                sibling.held = True
-                self._index(sibling)
+                self._hold(sibling, held=True)
                 self._later(self.toggles.sibling_cancel_ms, "cancel_leg", sibling.id)
             self._later(self.toggles.parent_fill_ms, "fill_parent", parent.id)
         elif self.toggles.oco_partial == "cancel_sibling":
@@ -307,8 +305,8 @@ class Exchange:
             case "fill_parent" if not order.is_terminal:
                 self.end(order, Status.FILLED)
             case "release" | "uncap" if order.status in WORKING:
-                order.held, order.cap = False, order.cap if item.verb == "release" else None
-                self._index(order)
+                order.cap = order.cap if item.verb == "release" else None
+                self._hold(order, held=False)
                 self._meet(order)
 
     def uncap_later(self, order: Order, after_ms: float) -> None:
@@ -341,6 +339,12 @@ class Exchange:
         order.changed_at = self.now
         self.changed_orders[order.id] = order
         self.events.append(copy.copy(order))
+        self._index(order)
+
+    def _hold(self, order: Order, *, held: bool) -> None:
+        """Keep an order from executing, or let it; nobody is told."""
+        order.held = held
+        self.changed_orders[order.id] = order
         self._index(order)
 
     def _index(self, order: Order) -> None:

@@ -94,7 +94,7 @@ class Feed:
         if all(abs(price / centre - 1.0) > FAR_FROM_CENTRE for centre in centres):
             centres.append(price)
 
-    def forget_versions(self) -> None:
+    def forget_computed(self) -> None:
         """Drop everything computed, as when the clock was moved."""
         self._slices.clear()
         self._spots.clear()

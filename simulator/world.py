@@ -112,6 +112,14 @@ class World:
             self.exchange.next_id = body["next_id"]
             self.exchange.due = [Due(*item) for item in body["due"]]
 
+    def set_clock(self, clock: MarketClock) -> None:
+        """Move market time; whatever it brings happens now."""
+        self.feed.clock = clock
+        self.feed.forget_computed()
+        self._settled_s = self._evaluated_s = 0
+        self.store_clock()
+        self.sync()
+
     def store_clock(self) -> None:
         """Keep the clock's mapping, so that market time goes on across a restart."""
         clock = self.feed.clock
