@@ -7,6 +7,8 @@ except text and numbers that no column can hold.
 
 from __future__ import annotations
 
+import re
+
 import asyncpg
 from sqlalchemy import exc
 
@@ -40,30 +42,33 @@ _TROUBLE_STATES = {
 
 _UNSTORABLE_STATES = {"22001", "22003", "22008", "22021", "22P05"}
 
+_UNSTORABLE_ARGUMENT = re.compile(
+    r"^invalid input for query argument .*(out of \w+ range|surrogates not allowed)", re.S
+)
+"""The driver's own words: it checks arguments before it sends them."""
+
 
 def translated(error: Exception) -> AppError:
     """Say what a driver's error means for a transaction that was not committed."""
     cause = driver_error(error)
     if isinstance(cause, asyncpg.PostgresError):
         return _refused(cause)
-    if isinstance(cause, asyncpg.DataError | exc.SQLAlchemyError):
-        # The driver checks arguments before it sends them; its words hold the value, so they stay out.
-        if isinstance(cause, asyncpg.DataError) and ("out of" in str(cause) or "surrogates" in str(cause)):
-            return InvalidInput("a value cannot be stored: out of range or not text")
+    if isinstance(cause, exc.SQLAlchemyError):
         return InvariantBroken(f"a statement could not be built: {type(cause).__name__}")
     return UpstreamUnavailable("the database is not reachable")
 
 
 def _refused(cause: asyncpg.PostgresError) -> AppError:
     state = getattr(cause, "sqlstate", None) or ""
-    words = cause.args[0] if cause.args else ""
-    if isinstance(cause, asyncpg.InvalidCachedStatementError) or "cached plan" in str(words):
+    words = str(cause.args[0]) if cause.args else ""
+    if isinstance(cause, asyncpg.InvalidCachedStatementError) or "cached plan" in words:
         return UpstreamUnavailable("the tables have just been changed; try again")
-    if state in _UNSTORABLE_STATES:
-        return InvalidInput(f"a value cannot be stored: {words}")
+    if state in _UNSTORABLE_STATES or _UNSTORABLE_ARGUMENT.search(words):
+        return InvalidInput("a value cannot be stored: too large, too long or not text")
     if state in _TROUBLE_STATES or state.startswith(_TROUBLE_CLASSES):
         return UpstreamUnavailable(f"the database is not available ({state})")
-    return InvariantBroken(f"the database refused a statement: {words} ({state})")
+    # Its words may hold values; they stay in the cause, for the log.
+    return InvariantBroken(f"the database refused a statement: {type(cause).__name__} ({state})")
 
 
 def after_commit_was_sent(error: Exception, *, wrote: bool) -> AppError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import asyncpg
 
@@ -28,7 +28,13 @@ Answer = Reply | Mapping[str, Any] | AppError | Callable[[Any], Any]
 """What a fake owner answers: a reply, its JSON, an error to raise, or a function of the message."""
 
 
-async def eventually(predicate: Callable[[], T | Awaitable[T]], within_s: float = 5.0, every_s: float = 0.01) -> T:
+@overload
+async def eventually(
+    predicate: Callable[[], Coroutine[Any, Any, T]], within_s: float = ..., every_s: float = ...
+) -> T: ...
+@overload
+async def eventually(predicate: Callable[[], T], within_s: float = ..., every_s: float = ...) -> T: ...
+async def eventually(predicate: Callable[[], Any], within_s: float = 5.0, every_s: float = 0.01) -> Any:
     """Ask until the answer is true, and return it. Raises: AssertionError with the last answer. Units: seconds."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + within_s
@@ -37,8 +43,7 @@ async def eventually(predicate: Callable[[], T | Awaitable[T]], within_s: float 
         if inspect.isawaitable(found):
             found = await found
         if found:
-            answer: T = found
-            return answer
+            return found
         if loop.time() > ends:
             message = f"not within {within_s:g} s; the last answer was {found!r}"
             raise AssertionError(message)
