@@ -38,7 +38,7 @@ def _published(service: str) -> set[str]:
     subjects = {one.subject("*") for one in asked if service in one.askers}
     subjects |= {fact.subject("*") for fact in base.FACTS.values() if fact.owner == service}
     subjects |= {tick.subject("*") for tick in base.TICKS.values() if service in tick.publishers}
-    subjects |= {f"wake.{service}", f"dead.{service}.>"}
+    subjects |= {f"wake.{service}", durables.dead_subject(service, "*")}
     return subjects | _stream_requests(service) | _durable_requests(service) | _budget_requests(service)
 
 
