@@ -59,6 +59,11 @@ def refuse_forged(request: Request) -> None:
         return
     if request.headers.get("x-bookend") != "1":
         raise Forbidden("the header X-Bookend: 1 is missing")
+    refuse_foreign(request)
+
+
+def refuse_foreign(request: Request) -> None:
+    """Refuse what another site's page made a browser send. Raises: Forbidden."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise Forbidden("the request comes from another site")

@@ -20,7 +20,7 @@ from services.gateway.caller import Caller
 from services.gateway.declared import PUBLIC, READ, WRITE, operation_name, problems
 from services.gateway.deps import Deps, deps_of
 from services.gateway.models_auth import LoginBody, Me, PasswordBody, RegisterBody
-from services.gateway.permissions import SESSION_COOKIE, Viewer, refuse_forged, session_token
+from services.gateway.permissions import SESSION_COOKIE, Viewer, refuse_foreign, refuse_forged, session_token
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], generate_unique_id_function=operation_name)
 
@@ -30,6 +30,7 @@ DOOR = (Forbidden, InvalidInput, NoAnswer, TooLarge, Throttled, UpstreamUnavaila
 @router.post("/register", status_code=201, responses=problems(*DOOR, Conflict), openapi_extra=PUBLIC)
 async def register(request: Request, response: Response, body: RegisterBody) -> Me:
     """Join, and be signed in at once."""
+    refuse_foreign(request)
     deps = deps_of(request)
     caller, token = await accounts.register(deps, body.username, body.password, visit_of(request))
     return signed_in(deps, response, caller, token)
@@ -38,6 +39,7 @@ async def register(request: Request, response: Response, body: RegisterBody) -> 
 @router.post("/login", responses=problems(*DOOR, Unauthenticated), openapi_extra=PUBLIC)
 async def login(request: Request, response: Response, body: LoginBody) -> Me:
     """Sign in: a new session each time, in the cookie."""
+    refuse_foreign(request)
     deps = deps_of(request)
     caller, token = await accounts.login(deps, body.username, body.password, visit_of(request))
     return signed_in(deps, response, caller, token)

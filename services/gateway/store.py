@@ -189,9 +189,9 @@ async def failures_of(unit: Unit, account: str, address: str) -> Failures:
     )
     none = (0, 0.0)
     return Failures(
-        pair=counts.get((account, address), none),
+        pair=counts.get((account, address), none) if account else none,
         address=counts.get(("", address), none),
-        account=counts.get((account, ""), none),
+        account=counts.get((account, ""), none) if account else none,
         is_known=known is not None,
     )
 

@@ -126,8 +126,8 @@ async def running(database: TestDatabase, nats: EmbeddedNats, **changes: Any) ->
             await eventually(lambda: process.ready.is_ready or task.done(), within_s=20)
             assert not task.done(), task.result()
             yield house
-            await house.close_clients()
     finally:
+        await house.close_clients()
         process.stop()
         await asyncio.wait([task], timeout=15)
         assert task.done(), "the gateway did not stop"

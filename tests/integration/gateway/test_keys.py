@@ -1,0 +1,82 @@
+"""API keys: scopes, and their end."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from libs.common.messages.orders import ListTrades, PlaceTrade
+from tests.integration.gateway.house import House
+
+pytestmark = pytest.mark.integration
+
+PLACE = {
+    "ticker": "SPY", "option_type": "CALL", "strike": 580, "expiry": "2026-12-18", "qty": 1,
+    "entry": {"type": "market"},
+}  # fmt: skip
+
+
+async def keyed(house: House, owner: httpx.AsyncClient, *scopes: str) -> tuple[httpx.AsyncClient, str]:
+    made = await owner.post("/api/keys", json={"name": "bot", "scopes": list(scopes)})
+    assert made.status_code == 201, made.text
+    key = made.json()
+    return house.client(headers={"Authorization": f"Bearer {key['secret']}"}), key["id"]
+
+
+async def test_a_key_is_shown_once_and_does_what_its_scopes_say(house: House) -> None:
+    house.answers[ListTrades] = {"trades": [], "next_cursor": None}
+    house.answers[PlaceTrade] = {"id": "t1"}
+    alice = await house.signed_in("alice")
+    reader, _ = await keyed(house, alice, "read")
+    trader, _ = await keyed(house, alice, "trade")
+    admin, _ = await keyed(house, alice, "admin")
+    signaller, _ = await keyed(house, alice, "signal")
+    place = {"json": PLACE, "headers": {"Idempotency-Key": "k1"}}
+
+    can_read = [(await program.get("/api/trades")).status_code for program in (reader, trader, admin, signaller)]
+    can_trade = [
+        (await program.post("/api/trades", **place)).status_code for program in (reader, trader, admin, signaller)
+    ]
+    can_administer = [(await program.get("/api/keys")).status_code for program in (reader, trader, admin, signaller)]
+    assert can_read == [200, 200, 200, 403]
+    assert can_trade == [403, 200, 200, 403]
+    assert can_administer == [403, 403, 200, 403]
+
+    listed = (await alice.get("/api/keys")).json()["keys"]
+    assert len(listed) == 4
+    assert not any("secret" in key for key in listed)
+    assert (await reader.get("/api/auth/me")).json()["scopes"] == ["read"]
+
+
+async def test_a_revoked_key_is_over_at_once(house: House) -> None:
+    alice = await house.signed_in("alice")
+    program, key_id = await keyed(house, alice, "read")
+    assert (await program.get("/api/auth/me")).status_code == 200
+    assert (await alice.delete(f"/api/keys/{key_id}")).status_code == 204
+    assert (await program.get("/api/auth/me")).status_code == 401
+    assert (await alice.delete(f"/api/keys/{key_id}")).status_code == 404
+
+
+async def test_another_users_key_is_not_there(house: House) -> None:
+    alice, bob = await house.signed_in("alice"), await house.signed_in("bob")
+    program, key_id = await keyed(house, alice, "read")
+    assert (await bob.delete(f"/api/keys/{key_id}")).status_code == 404
+    assert (await bob.get("/api/keys")).json() == {"keys": []}
+    assert (await program.get("/api/auth/me")).json()["username"] == "alice"
+
+
+async def test_a_user_holds_a_bounded_number_of_keys(house: House) -> None:
+    alice = await house.signed_in("alice")
+    async with house.database.admin() as admin:
+        await admin.execute(
+            "insert into gateway.api_keys (id, username, name, key_hash, scopes) "
+            "select n::text, 'alice', 'k', n::text, array['read'] from generate_series(1, 50) n"
+        )
+    answer = await alice.post("/api/keys", json={"name": "one more", "scopes": ["read"]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "limit_exceeded")
+
+
+async def test_a_key_needs_no_header_against_forgery_since_no_browser_sends_it(house: House) -> None:
+    alice = await house.signed_in("alice")
+    program, _ = await keyed(house, alice, "admin")
+    assert (await program.post("/api/keys", json={"name": "another", "scopes": ["read"]})).status_code == 201
