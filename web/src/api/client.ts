@@ -25,7 +25,11 @@ const headers: Middleware = {
   },
 };
 
-export const http = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "", credentials: "same-origin" });
+export const http = createClient<paths>({
+  baseUrl: globalThis.location?.origin ?? "",
+  credentials: "same-origin",
+  fetch: (call) => globalThis.fetch(call),
+});
 http.use(headers);
 
 interface Fetched<T> {

@@ -1,6 +1,6 @@
 // The second line: the tabs, how fresh the page is, and the way to a new trade.
 
-import { useState } from "react";
+import { type KeyboardEvent, useState } from "react";
 import type { SystemStatus } from "../../api/types";
 import { ageText, duration } from "../../format/time";
 import { useNow } from "../../state/clock";
@@ -50,24 +50,45 @@ interface BarProps {
   onNewTrade: () => void;
 }
 
-export function Bar({ tab, openCount, feeds, autoRefresh, onAutoRefresh, onTab, onNewTrade }: BarProps) {
+const TABS: readonly (readonly [Tab, string])[] = [
+  ["open", "Open Positions"],
+  ["history", "Trade History"],
+];
+
+/** The tab list, moved through with the arrow keys as the pattern asks. */
+function Tabs({ tab, openCount, onTab }: Pick<BarProps, "tab" | "openCount" | "onTab">) {
+  function move(event: KeyboardEvent<HTMLDivElement>) {
+    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    const next = tab === "open" ? "history" : "open";
+    onTab(next);
+    document.getElementById(`tab-${next}`)?.focus();
+  }
   return (
-    <div className="bar">
-      <div className="tabs" role="tablist" aria-label="Portfolio">
-        <button type="button" className="tab" role="tab" aria-selected={tab === "open"} onClick={() => onTab("open")}>
-          Open Positions
-          {openCount !== null && <span className="count">{openCount}</span>}
-        </button>
+    <div className="tabs" role="tablist" aria-label="Portfolio" onKeyDown={move}>
+      {TABS.map(([name, text]) => (
         <button
+          key={name}
+          id={`tab-${name}`}
           type="button"
           className="tab"
           role="tab"
-          aria-selected={tab === "history"}
-          onClick={() => onTab("history")}
+          aria-selected={name === tab}
+          aria-controls="portfolio"
+          tabIndex={name === tab ? 0 : -1}
+          onClick={() => onTab(name)}
         >
-          Trade History
+          {text}
+          {name === "open" && openCount !== null && <span className="count">{openCount}</span>}
         </button>
-      </div>
+      ))}
+    </div>
+  );
+}
+
+export function Bar({ tab, openCount, feeds, autoRefresh, onAutoRefresh, onTab, onNewTrade }: BarProps) {
+  return (
+    <div className="bar">
+      <Tabs tab={tab} openCount={openCount} onTab={onTab} />
       <span className="spring" />
       <Synced feeds={feeds} />
       <RefreshButton />

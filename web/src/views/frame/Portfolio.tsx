@@ -2,7 +2,7 @@
 
 import { useState, useSyncExternalStore } from "react";
 import { loading, positions } from "../../state/positions";
-import { useFreshness, useIncidents, useSystemStatus } from "../../state/refresh";
+import { useBanners, useFreshness, useIncidents, useListRetry, useSystemStatus } from "../../state/refresh";
 import { useSettings, useSettingsChange } from "../../state/session";
 import { useStore } from "../../state/store";
 import { streamState } from "../../state/stream";
@@ -36,6 +36,7 @@ export function Portfolio({ username }: { username: string }) {
   const change = useSettingsChange();
   const autoRefresh = settings.data?.auto_refresh ?? true;
   useFreshness(autoRefresh);
+  useListRetry();
   const status = useSystemStatus(autoRefresh);
   const incidents = useIncidents();
   const stream = useStore(streamState);
@@ -53,7 +54,7 @@ export function Portfolio({ username }: { username: string }) {
         sounds={settings.data?.sounds ?? true}
         onSounds={(sounds) => change.mutate({ sounds })}
       />
-      <Banners banners={status.data?.banners ?? []} incidents={incidents.data ?? []} />
+      <Banners banners={useBanners(status)} incidents={incidents.data ?? []} />
       <Bar
         tab={tab}
         openCount={loaded ? trades.length : null}
@@ -64,7 +65,7 @@ export function Portfolio({ username }: { username: string }) {
         onNewTrade={() => setTicketOpen(true)}
       />
       <main className={ticketOpen ? "page with-ticket" : "page"}>
-        <div>
+        <div id="portfolio" role="tabpanel" aria-labelledby={`tab-${tab}`}>
           {tab === "open" ? (
             <OpenPositions mode={mode} onNewTrade={() => setTicketOpen(true)} />
           ) : (

@@ -9,6 +9,7 @@ import { keys } from "../../state/queries";
 import { Empty, LoadFailed, RowSkeletons } from "../frame/States";
 import { HISTORY_COLUMNS, HistoryRow } from "./HistoryRow";
 
+const RETRY_MS = 4000;
 const FILTERS: readonly (readonly [HistoryFilter, string])[] = [
   ["all", "All"],
   ["win", "Wins"],
@@ -73,6 +74,7 @@ function useHistoryPages(filter: HistoryFilter) {
     queryFn: ({ pageParam }) => listHistory(filter, pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: (query) => (query.state.status === "error" ? RETRY_MS : false),
   });
 }
 

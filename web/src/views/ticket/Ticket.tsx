@@ -63,7 +63,7 @@ export function Ticket({ settings, onClose }: TicketProps) {
     setStep({ name: "form" });
   }
   return (
-    <aside className="ticket" aria-label="Order ticket">
+    <aside className="ticket" aria-label="Order ticket" onKeyDown={(event) => event.key === "Escape" && onClose()}>
       <header>
         <h2>{TITLES[step.name]}</h2>
         <button type="button" className="button plain icon" aria-label="Close the ticket" onClick={onClose}>
