@@ -126,13 +126,14 @@ class Stack:
         self._addresses = self._choose_ports()
         postgres, nats = self._servers()
         self._state = self._describe(postgres, nats)
-        async with asyncio.TaskGroup() as group:
-            page = group.create_task(asyncio.to_thread(ensure_page, self._layout.log_of("page")))
-            page.add_done_callback(self._page_done)
-            group.create_task(self._start_postgres(postgres))
-            group.create_task(self._start_part(NatsPart(nats)))
-            group.create_task(self._start_part(self._simulator()))
-        await self._start_services()
+        async with asyncio.TaskGroup() as everything:
+            page = everything.create_task(self._build_page())
+            async with asyncio.TaskGroup() as servers:
+                servers.create_task(self._start_postgres(postgres))
+                servers.create_task(self._start_part(NatsPart(nats)))
+                servers.create_task(self._start_part(self._simulator()))
+            for name, service in replica_names(self._options.replicas):
+                everything.create_task(self._start_service(name, service, page))
         if (PROJECT / "services" / "gateway" / "admin.py").exists():
             environment = service_environment("gateway", self._keyring, self._addresses, http_port=0)
             made = await asyncio.to_thread(
@@ -205,29 +206,29 @@ class Stack:
             ready_path="/_control/cash",
         )
 
-    async def _start_services(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for name, service in replica_names(self._options.replicas):
-                port = self._options.port if name == "gateway" else free_port()
-                part = ProgramPart(
-                    name=name,
-                    port=port,
-                    log=self._layout.log_of(name),
-                    argv=[python(), "-m", f"services.{service}"],
-                    env=service_environment(service, self._keyring, self._addresses, http_port=port),
-                    cwd=PROJECT,
-                    ready_path="/readyz",
-                )
-                group.create_task(self._start_part(part))
+    async def _start_service(self, name: str, service: str, page: asyncio.Task[None]) -> None:
+        if service == "gateway":
+            # It looks for the page when it starts; nobody else needs to wait for a build.
+            await asyncio.wait({page})
+        port = self._options.port if name == "gateway" else free_port()
+        part = ProgramPart(
+            name=name,
+            port=port,
+            log=self._layout.log_of(name),
+            argv=[python(), "-m", f"services.{service}"],
+            env=service_environment(service, self._keyring, self._addresses, http_port=port),
+            cwd=PROJECT,
+            ready_path="/readyz",
+        )
+        await self._start_part(part)
+
+    async def _build_page(self) -> None:
+        self._progress.done("page", await asyncio.to_thread(ensure_page, self._layout.log_of("page")))
 
     async def _trim_logs(self) -> None:
         while True:
             await asyncio.to_thread(trim_logs, self._layout)
             await asyncio.sleep(TRIM_EVERY_S)
-
-    def _page_done(self, task: asyncio.Task[str]) -> None:
-        if not task.cancelled() and task.exception() is None:
-            self._progress.done("page", task.result())
 
     async def _take_down(self) -> None:
         end_helpers(but=self._supervisor.pids())
