@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ChainOption } from "../api/types";
-import { dollars } from "../format/decimal";
-import { bodyOf, type Draft, EMPTY_DRAFT, nearestStrike, problemsOf, reckon, rewardToRisk } from "./draft";
+import { dollars, parseDecimal } from "../format/decimal";
+import { bodyOf, type Draft, EMPTY_DRAFT, exitAt, nearestStrike, problemsOf, reckon, rewardToRisk } from "./draft";
 
 const quote: ChainOption = {
   occ_symbol: "AAPL261218C00230000",
@@ -96,4 +96,10 @@ it("starts at the strike nearest the underlying", () => {
   expect(nearestStrike(strikes, "228.41")).toBe("230");
   expect(nearestStrike(strikes, null)).toBe("230");
   expect(nearestStrike([], "228.41")).toBe("");
+});
+
+it("offers exits on the tick, never at nothing", () => {
+  const entry = parseDecimal("4.25") ?? 0n;
+  expect([exitAt(entry, -30), exitAt(entry, 50)]).toEqual(["3.00", "6.40"]);
+  expect(exitAt(parseDecimal("0.06") ?? 0n, -50)).toBe("0.05");
 });

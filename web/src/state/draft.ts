@@ -90,6 +90,15 @@ export function reckon(draft: Draft, quote: ChainOption | undefined): Reckoning 
   };
 }
 
+const NICKEL = 50_000n;
+
+/** An exit some percent away from the entry, on a tick that every class accepts, as text for its field. */
+export function exitAt(entry: bigint, percent: number): string {
+  const wanted = (entry * BigInt(100 + percent)) / 100n;
+  const ticks = (wanted + NICKEL / 2n) / NICKEL;
+  return plain((ticks > 0n ? ticks : 1n) * NICKEL);
+}
+
 /** "1.95 : 1", gain at the target for each dollar lost at the stop; empty without both. */
 export function rewardToRisk(sum: Reckoning): string {
   const { lossAtStop, gainAtTarget } = sum;

@@ -1,16 +1,32 @@
 // The moving figures of a row: the price with its age, and the P&L.
 
+import { useState } from "react";
 import type { Trade } from "../../api/types";
 import { dollars, parseDecimal, percent, price, signOf, times } from "../../format/decimal";
 import { ageSeconds, ageText } from "../../format/time";
 import { useNow } from "../../state/clock";
 
+/** Which way the price last moved while this row was on the page. */
+function useTrend(text: string | null): string {
+  const [seen, setSeen] = useState({ text, trend: "" });
+  if (seen.text !== text) {
+    const before = parseDecimal(seen.text);
+    const now = parseDecimal(text);
+    const moved = before !== null && now !== null && before !== now;
+    setSeen({ text, trend: moved ? (now > before ? "ticked-up" : "ticked-down") : "" });
+  }
+  return seen.trend;
+}
+
 export function LivePrice({ trade }: { trade: Trade }) {
   const now = useNow();
+  const trend = useTrend(trade.current_price);
   if (trade.current_price === null) return <span className="muted">no price yet</span>;
   return (
     <>
-      <span className="price">{price(trade.current_price)}</span>
+      <span key={trade.current_price} className={`price ${trend}`}>
+        {price(trade.current_price)}
+      </span>
       <span className="sub" title={trade.price_source ? `Source: ${trade.price_source}` : undefined}>
         {ageText(ageSeconds(trade.last_updated, now))}
       </span>

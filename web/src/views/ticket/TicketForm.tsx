@@ -2,7 +2,7 @@
 
 import type { FormEvent } from "react";
 import { parseDecimal, percent } from "../../format/decimal";
-import { type Draft, type DraftProblems, entryPrice, problemsOf } from "../../state/draft";
+import { type Draft, type DraftProblems, entryPrice, exitAt, problemsOf } from "../../state/draft";
 import type { TicketMarket } from "../../state/ticket";
 import { Choice, TextField } from "../frame/Field";
 import { ContractFields } from "./ContractFields";
@@ -52,27 +52,62 @@ function EntryFields({ draft, problems, onChange }: StepProps) {
   );
 }
 
+const STOPS = [-20, -30, -50];
+const TARGETS = [25, 50, 100];
+
+interface PresetsProps {
+  name: string;
+  percents: readonly number[];
+  entry: bigint | null;
+  onChoose: (price: string) => void;
+}
+
+/** Usual distances, one click each. */
+function Presets({ name, percents, entry, onChoose }: PresetsProps) {
+  if (entry === null || entry <= 0n) return null;
+  return (
+    <span className="presets">
+      {percents.map((share) => (
+        <button
+          key={share}
+          type="button"
+          aria-label={`${name} ${share} percent`}
+          onClick={() => onChoose(exitAt(entry, share))}
+        >
+          {share > 0 ? `+${share}` : `−${-share}`} %
+        </button>
+      ))}
+    </span>
+  );
+}
+
 function ExitFields({ draft, market, problems, onChange }: StepProps) {
   const entry = entryPrice(draft, market.quote);
   const from = draft.entry === "limit" ? "limit" : "ask";
   return (
     <div className="pair">
-      <TextField
-        label="Stop"
-        value={draft.stop}
-        onChange={(stop) => onChange({ stop })}
-        inputMode="decimal"
-        problem={problems.stop}
-        hint={distance(draft.stop, entry, from)}
-      />
-      <TextField
-        label="Target"
-        value={draft.target}
-        onChange={(target) => onChange({ target })}
-        inputMode="decimal"
-        problem={problems.target}
-        hint={distance(draft.target, entry, from)}
-      />
+      <div>
+        <TextField
+          label="Stop"
+          value={draft.stop}
+          onChange={(stop) => onChange({ stop })}
+          inputMode="decimal"
+          problem={problems.stop}
+          hint={distance(draft.stop, entry, from)}
+        />
+        <Presets name="Stop" percents={STOPS} entry={entry} onChoose={(stop) => onChange({ stop })} />
+      </div>
+      <div>
+        <TextField
+          label="Target"
+          value={draft.target}
+          onChange={(target) => onChange({ target })}
+          inputMode="decimal"
+          problem={problems.target}
+          hint={distance(draft.target, entry, from)}
+        />
+        <Presets name="Target" percents={TARGETS} entry={entry} onChoose={(target) => onChange({ target })} />
+      </div>
     </div>
   );
 }
