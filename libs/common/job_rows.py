@@ -55,7 +55,8 @@ _FORWARD = """update set
         else least(jobs.due_at, excluded.due_at)
     end"""
 
-_REPLACE = """update set username = excluded.username, data = excluded.data, due_at = excluded.due_at, tries = 0"""
+# Reading a column of `excluded` needs the right to read it, which the tenant has of due_at only.
+_REPLACE = """update set username = $3, data = $4::text::jsonb, due_at = excluded.due_at, tries = 0"""
 
 _CLAIM = """
 with due as (

@@ -1,0 +1,183 @@
+"""Cycles against real PostgreSQL: what changed is told once, absence asks, failures become banners."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from libs.broker.orders import OrderStatus as Word
+from libs.common import job_rows
+from libs.common.errors import UpstreamAuth, UpstreamUnavailable
+from libs.common.job_rows import Job, Wanted
+from libs.common.messages.monitor import GetMonitorStatus, GetSyncStatus, SyncNow
+from libs.common.messages.pricing import Mark, Marks
+from libs.common.testing import TestDatabase
+from services.monitor import answers
+from services.monitor.handlers import on_marks, on_trade
+from services.monitor.sync import ORDERS, PORTFOLIO, sync_orders, sync_portfolio
+from tests.integration.monitor.house import OCC, House, a_fact, a_house, around, filled_fact
+from tests.unit.monitor.test_reconcile import a_report
+
+pytestmark = pytest.mark.integration
+FILLED: dict[str, Any] = {"status": Word.FILLED, "exec_qty": 2, "avg_fill_price": Decimal("4.20")}
+
+
+@pytest.fixture
+async def house(database: TestDatabase) -> AsyncIterator[House]:
+    async with a_house(database) as made:
+        fact = a_fact()
+        await on_trade(fact, around(fact), made.deps)
+        yield made
+
+
+async def claimed(house: House, kind: str = ORDERS) -> Job:
+    """Claim the account's job, whatever a run before it left."""
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.jobs set claimed_until = null")
+    async with house.db.for_worker() as unit:
+        await unit.schedule(kind, "PAPER:VA-ann", None, user="ann")
+    async with house.db.for_worker() as unit:
+        (work,) = await job_rows.claim(unit, [Wanted(kind, 10, 30)])
+    return work
+
+
+async def test_a_fill_is_told_once_with_the_brokers_price(house: House) -> None:
+    house.broker.listed = (a_report(**FILLED),)
+    for _ in range(2):
+        await sync_orders(await claimed(house), house.deps)
+    (said,) = await house.said("evt.ann.monitor.order_changed")
+    data = orjson.loads(said["data"])
+    told = data.get("data", data)
+    assert (told["trade_id"], told["role"], told["filled_qty"], told["avg_fill_price"]) == ("ann-1", "ENTRY", 2, "4.20")
+    assert (said["key"], said["key_version"]) == ("PAPER:VA-ann:10", 1)
+
+
+async def test_a_run_that_lost_its_claim_tells_nothing(house: House) -> None:
+    house.broker.listed = (a_report(**FILLED),)
+    paused = await claimed(house)
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.jobs set claimed_until = now() - interval '1 s'")
+    await claimed(house)
+    await sync_orders(paused, house.deps)
+    assert await house.said() == []
+
+
+async def test_an_order_that_the_list_leaves_out_is_asked_by_its_id(house: House) -> None:
+    house.broker.by_id = {"10": a_report(**FILLED)}
+    await sync_orders(await claimed(house), house.deps)
+    assert house.broker.asked == ["orders", "10"]
+    assert len(await house.said()) == 1
+
+
+async def test_an_order_that_nobody_knows_changes_nothing(house: House) -> None:
+    await sync_orders(await claimed(house), house.deps)
+    assert await house.said() == []
+
+
+async def test_an_older_fact_does_not_undo_a_newer(house: House) -> None:
+    fact = filled_fact(5)
+    await on_trade(fact, around(fact), house.deps)
+    old = a_fact(key_version=3)
+    await on_trade(old, around(old), house.deps)
+    async with house.database.admin() as admin:
+        assert await admin.fetchval("select status from monitor.tracked") == "FILLED"
+
+
+async def test_the_next_read_is_soon_while_an_entry_works_and_later_when_it_does_not(house: House) -> None:
+    now = datetime.now(UTC)
+    hot = await sync_orders(await claimed(house), house.deps)
+    fact = filled_fact()
+    await on_trade(fact, around(fact), house.deps)
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.accounts set hot_until = null")
+    calm = await sync_orders(await claimed(house), house.deps)
+    assert isinstance(hot, datetime)
+    assert isinstance(calm, datetime)
+    assert timedelta(seconds=4) < hot - now < timedelta(seconds=20)
+    assert timedelta(seconds=55) < calm - now < timedelta(seconds=80)
+
+
+async def test_a_hint_during_a_read_asks_for_another_at_once(house: House) -> None:
+    work = await claimed(house)
+    original = house.broker.orders
+
+    async def hinted() -> tuple[object, ...]:
+        await answers.sync_now(SyncNow(), around(a_fact()), house.deps)
+        return await original()
+
+    house.broker.orders = hinted  # type: ignore[method-assign,assignment]
+    due = await sync_orders(work, house.deps)
+    assert isinstance(due, datetime)
+    assert due <= datetime.now(UTC)
+
+
+async def test_only_a_refused_profile_means_sign_in_again(house: House) -> None:
+    house.broker.refuses = UpstreamAuth("401")
+    await sync_orders(await claimed(house), house.deps)
+    status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
+    assert [banner["code"] for banner in status["banners"]] == ["broker_unavailable"]
+    house.broker.refuses_profile = UpstreamAuth("401")
+    await sync_orders(await claimed(house), house.deps)
+    status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
+    assert [banner["code"] for banner in status["banners"]] == ["re_authenticate"]
+    house.broker.refuses = None
+    await sync_orders(await claimed(house), house.deps)
+    status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
+    assert status["banners"] == []
+    said = [tick for tick, user in house.bus.ticks if type(tick).topic == "banner" and user == "ann"]
+    assert len(said) == 3
+
+
+async def test_a_broker_that_is_away_closes_nothing(house: House) -> None:
+    house.broker.refuses = UpstreamUnavailable("no answer")
+    await sync_orders(await claimed(house), house.deps)
+    assert await house.said() == []
+    assert house.broker.asked == ["orders"]
+
+
+async def test_money_and_holdings_are_replaced_at_once(house: House) -> None:
+    for _ in range(2):
+        await sync_portfolio(await claimed(house, PORTFOLIO), house.deps)
+    async with house.database.admin() as admin:
+        assert await admin.fetchval("select net_liquidation from monitor.account_status_cache") == 5000
+        assert await admin.fetchval("select count(*) from monitor.active_positions_cache") == 1
+
+
+async def test_a_fill_is_one_execution_however_often_it_is_read(house: House) -> None:
+    house.broker.listed = (a_report(status=Word.PARTIALLY_FILLED, exec_qty=1, avg_fill_price=Decimal("4.00")),)
+    await sync_orders(await claimed(house), house.deps)
+    house.broker.listed = (a_report(status=Word.FILLED, exec_qty=2, avg_fill_price=Decimal("4.10")),)
+    for _ in range(2):
+        await sync_orders(await claimed(house), house.deps)
+    async with house.database.admin() as admin:
+        rows = await admin.fetch("select quantity, price from monitor.trade_executions order by execution_time, price")
+    assert sorted((row["quantity"], row["price"]) for row in rows) == [(1, Decimal("4")), (1, Decimal("4.2"))]
+
+
+async def test_a_mark_at_an_exit_makes_the_account_hot(house: House) -> None:
+    fact = filled_fact()
+    await on_trade(fact, around(fact), house.deps)
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.jobs set due_at = now() + interval '1 h'")
+    now = datetime.now(UTC)
+    for price, is_due in (("4.00", False), ("6.00", True)):
+        mark = Mark(occ_symbol=OCC, bid=Decimal(price), ask=Decimal(price), mark=Decimal(price), quoted_at=now)
+        tick = Marks(ticker="SPY", underlying_price=None, source="orats", as_of=now, marks=(mark,))
+        await on_marks(tick, "SPY", house.deps)
+        assert ((await house.jobs())[ORDERS] <= datetime.now(UTC)) is is_due
+
+
+async def test_nobody_sees_anothers_accounts(house: House) -> None:
+    assert (await answers.get_sync_status(GetSyncStatus(), around(a_fact(), user="bob"), house.deps)) == {
+        "accounts": []
+    }
+    fact = a_fact(user="bob")
+    await on_trade(fact, around(fact, user="bob"), house.deps)
+    for user in ("ann", "bob"):
+        said = await answers.get_sync_status(GetSyncStatus(), around(a_fact(), user=user), house.deps)
+        assert [line["account_id"] for line in said["accounts"]] == [f"VA-{user}"]
