@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import psutil
@@ -127,6 +128,14 @@ def test_a_remembered_port_is_kept_while_it_is_free() -> None:
     port = free_port()
     assert free_or_new(port) == port
     assert free_or_new(None) > 0
+
+
+def test_ports_are_not_those_of_outgoing_connections() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        outgoing = client.getsockname()[1]
+    chosen = {free_port() for _ in range(50)}
+    assert max(chosen) < outgoing
+    assert len(chosen) > 40
 
 
 def test_a_reused_pid_is_not_mistaken_for_ours() -> None:

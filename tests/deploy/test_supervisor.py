@@ -85,7 +85,7 @@ async def test_a_killed_part_is_back_within_two_seconds_on_its_port_and_counted(
             os.kill(killed, signal.SIGKILL)
             await eventually(lambda: running.parts["orders"].restarts == times, within_s=2.5)  # noqa: B023
             assert running.parts["orders"].pid != killed
-            await eventually(part.ready, within_s=5)  # type: ignore[arg-type]  # mypy: T | Awaitable[T]
+            await eventually(part.ready, within_s=5)
 
 
 def test_back_off_grows_and_stays_below_two_seconds() -> None:
