@@ -89,12 +89,13 @@ def expirations(answer: Answer) -> tuple[date, ...]:
 def clock(answer: Answer) -> ClockReport:
     """Read the venue's clock. Raises: Unreadable.
 
-    `speed` and `session` are the simulator's additions; a clock whose next state is its present one is held, too.
+    `speed`, `session` and `now` are the simulator's additions; a clock whose next state is its present one is held.
     """
     raw = wire.read_body(answer, "clock").get("clock")
     if not isinstance(raw, Mapping):
         raise Unreadable("no clock in the answer")
-    market_now, market_date = wire.epoch(raw.get("timestamp"), 1), wire.day(raw.get("date"))
+    market_now = wire.instant(raw.get("now")) or wire.epoch(raw.get("timestamp"), 1)
+    market_date = wire.day(raw.get("date"))
     if market_now is None or market_date is None:
         raise Unreadable("a clock without a time")
     state = MarketState(str(raw.get("state")))

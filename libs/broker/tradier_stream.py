@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -60,6 +61,8 @@ async def follow(
             ping_timeout=PING_S,
         ) as socket:
             await socket.send(orjson.dumps(subscription).decode())
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await (await socket.ping())  # nothing confirms a subscription; the pong shows it was received
             if on_connected is not None:
                 on_connected()
             async for message in socket:
