@@ -6,7 +6,7 @@ Bodies refuse what they do not know; money comes in as a number or a string and 
 from __future__ import annotations
 
 import math
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -95,7 +95,7 @@ def _in_reach(value: datetime) -> datetime:
     if not 1990 <= value.year <= 2199:
         message = "between the years 1990 and 2199"
         raise ValueError(message)
-    return value if value.tzinfo else value.replace(tzinfo=NEW_YORK)
+    return (value if value.tzinfo else value.replace(tzinfo=NEW_YORK)).astimezone(UTC)
 
 
 PriceIn = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]
