@@ -25,7 +25,8 @@ class Feed:
 
     def __init__(self, http: HttpClient, settings: Settings) -> None:
         self._http, self._settings = http, settings
-        self._places = asyncio.Semaphore(settings.orats_parallel)
+        self.parallel = settings.orats_parallel
+        self._places = asyncio.Semaphore(self.parallel)
 
     async def quotes(self, wish: Wish) -> Rows:
         """Quote the wished contracts of one ticker. Raises: UpstreamError."""
