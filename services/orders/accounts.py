@@ -1,0 +1,122 @@
+"""Settings and accounts as a request needs them: made with the defaults at first use, a PAPER account with them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from libs.broker.base import BrokerMode as Venue
+from libs.common import log
+from libs.common.errors import Conflict, InvalidInput, UpstreamUnavailable
+from libs.common.messages.orders import CredentialsChanged, TradingSettingsChanged
+from libs.common.messages.vocabulary import BrokerMode
+from services.orders import store_accounts
+from services.orders.deps import Deps, account_key
+from services.orders.preferences import TradingSettings
+from services.orders.store_accounts import StoredSettings
+from services.orders.store_requests import Account
+
+PAPER_NAME = "Paper"
+
+_log = log.get(__name__)
+
+
+async def settled_in(deps: Deps, username: str) -> StoredSettings:
+    """Return a user's settings, made at first use, with a PAPER account as soon as the simulator can be asked.
+
+    Idempotent: yes. Without the simulator the settings have no account, and the next use tries again.
+    """
+    has_paper = Venue.PAPER in deps.factory.base_urls
+    async with deps.db.for_user(username) as unit:
+        settings = await store_accounts.settings_of(unit, username)
+        if settings is None:
+            first = TradingSettings(broker_mode=BrokerMode.PAPER if has_paper else BrokerMode.TRADIER_SANDBOX)
+            await store_accounts.make_settings(unit, username, first)
+            settings = await store_accounts.settings_of(unit, username)
+    assert settings is not None
+    if settings.account_id is None and settings.broker_mode is BrokerMode.PAPER and has_paper:
+        return await _with_paper(deps, username, settings)
+    return settings
+
+
+async def _with_paper(deps: Deps, username: str, settings: StoredSettings) -> StoredSettings:
+    async with deps.db.for_user(username) as unit:
+        known = await store_accounts.accounts_of(unit, username)
+    paper = next((account for account in known if account.broker_mode is BrokerMode.PAPER), None)
+    if paper is None:
+        try:
+            paper = await _opened_paper(deps, username)
+        except (UpstreamUnavailable, Conflict) as error:
+            _log.warning("paper_account_waits", username=username, detail=error.detail)
+            return settings
+    async with deps.db.for_user(username) as unit:
+        await store_accounts.lock_settings(unit, username)
+        current = await store_accounts.settings_of(unit, username) or settings
+        if current.account_id is None and current.broker_mode is BrokerMode.PAPER:
+            chosen = current.model_copy(update={"account_id": paper.account_id})
+            version = await store_accounts.save_settings(unit, username, chosen)
+            unit.emit(changed_fact(username, chosen), key_version=version)
+            return chosen
+        return current
+
+
+async def _opened_paper(deps: Deps, username: str) -> Account:
+    """Make a token nobody knows; the simulator makes an account of it."""
+    token = f"paper-{uuid.uuid4().hex}x"
+    profile = await deps.factory.get_broker(Venue.PAPER, "", token).profile()
+    if not profile.accounts:
+        raise UpstreamUnavailable("the simulator gave no account")
+    account = new_account(username, BrokerMode.PAPER, profile.accounts[0].account_id, PAPER_NAME)
+    return await kept(deps, account, token)
+
+
+async def kept(deps: Deps, account: Account, token: str) -> Account:
+    """Store an account with its token sealed. Raises: Conflict when it is another user's."""
+    sealed = replace(account, token_ciphertext=deps.vault.seal(token, account.account_key))
+    async with deps.db.for_worker() as unit:
+        version = await store_accounts.save_account(unit, sealed)
+        fact = CredentialsChanged(
+            account_key=account.account_key,
+            broker_mode=account.broker_mode,
+            account_id=account.account_id,
+            account_name=account.account_name,
+        )
+        unit.emit(fact, key_version=version, user=account.username)
+    return replace(sealed, key_version=version)
+
+
+def new_account(username: str, mode: BrokerMode, account_id: str, name: str | None) -> Account:
+    """Describe an account whose token is sealed next."""
+    return Account(
+        account_key=account_key(mode, account_id),
+        username=username,
+        broker_mode=mode,
+        account_id=account_id,
+        account_name=name,
+        token_ciphertext="",
+        key_version=0,
+    )
+
+
+async def checked(deps: Deps, mode: BrokerMode, account_id: str, token: str) -> None:
+    """Ask the broker whose token it is. Raises: UpstreamAuth, UpstreamUnavailable, InvalidInput."""
+    profile = await deps.factory.get_broker(mode, account_id, token).profile()
+    owned = [account.account_id for account in profile.accounts]
+    if account_id not in owned:
+        raise InvalidInput(f"this token does not open account {account_id}; it opens {', '.join(owned) or 'none'}")
+
+
+def changed_fact(username: str, settings: TradingSettings) -> TradingSettingsChanged:
+    """Return the fact of changed settings."""
+    return TradingSettingsChanged(username=username, settings=settings.model_dump(mode="json"))
+
+
+def usable(accounts: tuple[Account, ...], settings: TradingSettings, asked: str | None) -> Account:
+    """Choose the account of a new trade. Raises: InvalidInput."""
+    wanted = asked or settings.account_id
+    if wanted is None:
+        raise InvalidInput(f"there is no {settings.broker_mode} account yet; store credentials first")
+    found = next((a for a in accounts if a.account_id == wanted and a.broker_mode is settings.broker_mode), None)
+    if found is None:
+        raise InvalidInput(f"account {wanted} is not one of your {settings.broker_mode} accounts")
+    return found

@@ -1,0 +1,229 @@
+"""Close, adjust and withdraw: what a person asks of a placed trade, by the version they saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from libs.broker.base import Priority
+from libs.broker.reports import Quote
+from libs.common.db import Unit
+from libs.common.errors import Expired, FlowRunning, IllegalTransition, StaleVersion
+from libs.common.handlers import Context, Reply, answers
+from libs.common.ids import new_id
+from libs.common.messages.orders import AdjustTrade, CloseTrade, WithdrawTrade
+from libs.common.messages.vocabulary import CloseReason, Protection, TradeStatus
+from libs.market.clock import is_after_last_trade
+from libs.market.options import OccSymbol
+from services.orders import asking, brackets, requests, saving, store, store_lists, store_requests, talk
+from services.orders.deps import Deps
+from services.orders.flow import JOB, Claim, Watch, drive
+from services.orders.plan import is_running
+from services.orders.steps import Moment
+from services.orders.store import Loaded
+from services.orders.store_requests import Request
+from services.orders.trade import ActionState, Event, View
+
+Asked = CloseTrade | AdjustTrade | WithdrawTrade
+
+
+@dataclass(frozen=True, slots=True)
+class _Market:
+    """The contract's market around a request. `is_open` is None where nobody needed to ask."""
+
+    is_open: bool | None = None
+    is_over: bool = False
+    quote: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the request led to: a claimed flow to drive here, or nothing to wait for."""
+
+    view: View
+    action_id: str | None
+    claim: Claim | None = None
+
+
+@answers(CloseTrade)
+async def close_trade(command: CloseTrade, ctx: Context, deps: Deps) -> Reply:
+    """Sell what is held, or cancel what works. Idempotent: by its key."""
+    return await _carried_out(command, ctx, deps)
+
+
+@answers(AdjustTrade)
+async def adjust_trade(command: AdjustTrade, ctx: Context, deps: Deps) -> Reply:
+    """Replace the bracket. Idempotent: by its key."""
+    return await _carried_out(command, ctx, deps)
+
+
+@answers(WithdrawTrade)
+async def withdraw_trade(command: WithdrawTrade, ctx: Context, deps: Deps) -> Reply:
+    """Take back an action that waits for the open. Idempotent: by its key."""
+    return await _carried_out(command, ctx, deps)
+
+
+async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
+    async with deps.db.for_user(ctx.user) as unit:
+        first = (await store_requests.opening(unit, ctx.user, command.idempotency_key)).request
+        if first is None:
+            loaded = await store.read_view(unit, command.trade_id)
+            await _check_version(unit, command, loaded.view)
+    if first is not None:
+        return await requests.replayed(deps, command, ctx, first)
+    market = await _market(deps, command, loaded)
+    stored = await _store(command, ctx, deps, market)
+    if isinstance(stored, Request):
+        return await requests.replayed(deps, command, ctx, stored)
+    if stored.claim is not None:
+        action_id = stored.action_id
+        watch = Watch(until=lambda view: not any(action.id == action_id for action in view.actions))
+        deps.spawn(drive(deps, stored.claim, watch=watch), stored.view)
+        await watch.wait(deps.settings.action_answer_s)
+    async with deps.db.for_user(ctx.user) as unit:
+        key = command.idempotency_key
+        request = requests.begun(command, ctx, key, trade_id=command.trade_id, action_id=stored.action_id)
+        return await requests.answer(unit, ctx.user, request)
+
+
+async def _check_version(unit: Unit, command: Asked, view: View) -> None:
+    """Compare what the caller saw with what is. Raises: StaleVersion with the current trade."""
+    if isinstance(command, WithdrawTrade) or command.version == view.trade.version:
+        return
+    current: Any = orjson.loads(await store_lists.detail(unit, view.trade.id) or b"null")
+    detail = f"the trade is at version {view.trade.version}, the request saw {command.version}"
+    raise StaleVersion(detail, current=current)
+
+
+async def _market(deps: Deps, command: Asked, loaded: Loaded) -> _Market:
+    """Take quote and session where the request depends on them."""
+    trade = loaded.view.trade
+    if isinstance(command, WithdrawTrade) or loaded.view.held_qty <= 0:
+        return _Market()
+    contract = OccSymbol.parse(trade.occ_symbol)
+    broker = deps.broker_of(loaded, Priority.EXIT)
+    quotes, clock = await talk.market_of(broker, (trade.occ_symbol,), deps.clock.now())
+    return _Market(
+        is_open=talk.is_open(deps, clock, trade.broker_mode, contract),
+        is_over=is_after_last_trade(clock, contract, deps.clock.now()),
+        quote=quotes.get(trade.occ_symbol),
+    )
+
+
+async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _Stored | Request:
+    """Decide under the trade's lock and store what was asked, with its key."""
+    lease_s = deps.settings.lease_s
+    ends = deps.clock.monotonic() + lease_s
+    async with deps.db.for_user(ctx.user) as unit:
+        loaded = await store.lock_view(unit, command.trade_id)
+        action_id = None if isinstance(command, WithdrawTrade) else new_id()
+        key = command.idempotency_key
+        request = requests.begun(command, ctx, key, trade_id=command.trade_id, action_id=action_id)
+        if not await store_requests.reserve(unit, ctx.user, request):
+            taken = (await store_requests.opening(unit, ctx.user, key)).request
+            assert taken is not None
+            return taken
+        if ctx.deadline_at is not None and loaded.now >= ctx.deadline_at:
+            raise Expired("the deadline had passed before anything was done")
+        await _check_version(unit, command, loaded.view)
+        view = _decided(command, _Case(loaded.view, market, action_id or "", deps.moment(loaded)))
+        claim = await _claimed(unit, deps, loaded, view, ends)
+        extend = lease_s if claim is not None else None
+        stored = await saving.save(unit, loaded.view, view, deps.moment(loaded), lease_s=extend)
+        await _plan_next(unit, deps, loaded, view, claimed=claim is not None)
+    return _Stored(stored, action_id, claim)
+
+
+async def _claimed(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: float) -> Claim | None:
+    """Take the flow when something runs now."""
+    if view.running is None or view.running == loaded.view.running:
+        return None
+    trade = view.trade
+    run = await store.claim(unit, trade.id, deps.settings.lease_s)
+    return None if run is None else Claim(trade.id, trade.username, run, ends)
+
+
+async def _plan_next(unit: Unit, deps: Deps, loaded: Loaded, view: View, *, claimed: bool) -> None:
+    if claimed:
+        due_at = loaded.now + timedelta(seconds=deps.settings.lease_s + 0.1)
+    elif view.queued is not None:
+        due_at = view.queued.due_at or loaded.now
+    else:
+        due_at = loaded.now
+    await unit.schedule(JOB, view.trade.id, due_at, user=view.trade.username, replace=False)
+
+
+# ── decisions under the lock ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A trade under its lock, the market around it, and the id the action would have."""
+
+    view: View
+    market: _Market
+    action_id: str
+    moment: Moment
+
+
+def _decided(command: Asked, case: _Case) -> View:
+    trade = case.view.trade
+    if trade.status is TradeStatus.CLOSED:
+        raise IllegalTransition(f"the trade is over: {trade.close_reason}")
+    case = replace(case, view=case.view.noting(Event(kind="asked", actor="user", text=_words(command))))
+    match command:
+        case WithdrawTrade():
+            return _withdrawn(case)
+        case CloseTrade():
+            return _closing(case)
+        case AdjustTrade():
+            return _adjusting(case, command)
+
+
+def _words(command: Asked) -> str:
+    if isinstance(command, AdjustTrade):
+        return f"asked to move the exits: stop {command.new_sl}, target {command.new_tp}"
+    return "asked to close" if isinstance(command, CloseTrade) else "asked to withdraw what waits for the open"
+
+
+def _withdrawn(case: _Case) -> View:
+    queued = case.view.queued
+    if queued is None:
+        raise IllegalTransition("nothing of this trade waits for the open")
+    return asking.acted(asking.ended(case.view, queued.id, ActionState.WITHDRAWN, case.moment.now))
+
+
+def _closing(case: _Case) -> View:
+    view, now = case.view, case.moment.now
+    if case.market.is_over:
+        raise IllegalTransition(f"{view.trade.occ_symbol} trades no more; the trade settles by itself")
+    if view.queued is not None:
+        view = asking.ended(view, view.queued.id, ActionState.WITHDRAWN, now, words="a close came")
+    if view.close_action is not None:
+        raise FlowRunning("this trade is being closed already")
+    if view.held_qty > 0 and case.market.is_open is False:
+        state = ActionState.QUEUED
+    else:
+        state = ActionState.REQUESTED if is_running(view, case.moment) else ActionState.RUNNING
+    if view.trade.protection is Protection.PROTECTED:
+        view = replace(view, trade=replace(view.trade, override_count=view.trade.override_count + 1))
+    reason = CloseReason.MANUAL_CLOSE
+    return asking.with_close(asking.acted(view), action_id=case.action_id, reason=reason, state=state, now=now)
+
+
+def _adjusting(case: _Case, command: AdjustTrade) -> View:
+    view, market, now = case.view, case.market, case.moment.now
+    if market.is_over:
+        raise IllegalTransition(f"{view.trade.occ_symbol} trades no more; its exits cannot be moved")
+    if view.queued is not None or view.close_action is not None or is_running(view, case.moment):
+        raise FlowRunning("another action on this trade is running")
+    sl, tp = brackets.adjust_prices(view, command.new_sl, command.new_tp, market.quote)
+    state = ActionState.QUEUED if market.is_open is False else ActionState.RUNNING
+    asked = asking.with_adjust(asking.acted(view), action_id=case.action_id, sl=sl, tp=tp, state=state, now=now)
+    if view.held_qty > 0 and view.entry_is_over:
+        return asked
+    # No exits rest yet: those that will be placed are what the trade says.
+    return asking.repriced(asked, case.action_id, sl, tp, now)

@@ -1,0 +1,129 @@
+"""One action per key: what a repeated request is answered, in whatever state the first one left things."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+import orjson
+
+from libs.common.db import Unit
+from libs.common.errors import (
+    AppError,
+    Expired,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    NotFound,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from libs.common.handlers import Context, Reply
+from libs.common.messages.base import Command
+from libs.common.messages.vocabulary import CloseReason, OrderStatus, TradeStatus
+from services.orders import store_lists, store_requests
+from services.orders.deps import Deps
+from services.orders.lifecycle import NEVER_SENT, NOT_PLACED
+from services.orders.store_requests import Request
+from services.orders.trade import ActionState
+
+ANSWER_WITHIN_S = 10.0
+"""No request takes longer; one without an answer after this was interrupted, and its result stands by itself."""
+LOOK_EVERY_S = 0.05
+_OPEN_STATES = frozenset({ActionState.REQUESTED, ActionState.QUEUED, ActionState.RUNNING})
+
+
+def body_hash(command: Command) -> str:
+    """Name a body without keeping it."""
+    values = command.model_dump(mode="json", exclude={"idempotency_key"})
+    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def begun(command: Command, ctx: Context, key: str, *, trade_id: str | None, action_id: str | None) -> Request:
+    """Describe a request for its row."""
+    return Request(
+        key=key,
+        kind=command.topic,
+        body_hash=body_hash(command),
+        envelope_id=ctx.id,
+        trade_id=trade_id,
+        action_id=action_id,
+        created_at=ctx.occurred_at,
+        answered_at=None,
+    )
+
+
+async def replayed(deps: Deps, command: Command, ctx: Context, first: Request) -> Reply:
+    """Answer a request whose key was used. Raises: IdempotencyMismatch, IdempotencyInProgress, as the first ended."""
+    if first.kind != command.topic or first.body_hash != body_hash(command):
+        raise IdempotencyMismatch("this Idempotency-Key was used with another request")
+    while await _is_answering(deps, ctx, first):
+        if first.envelope_id != ctx.id:
+            raise IdempotencyInProgress("the first request with this key is still running")
+        if ctx.deadline_at is not None and deps.clock.now() >= ctx.deadline_at - timedelta(seconds=0.5):
+            break
+        await asyncio.sleep(LOOK_EVERY_S)
+    reply = await present(deps, ctx, first.key)
+    return replace(reply, headers={**reply.headers, "Idempotent-Replayed": "true"})
+
+
+async def _is_answering(deps: Deps, ctx: Context, first: Request) -> bool:
+    async with deps.db.for_user(ctx.user) as unit:
+        now = await store_requests.opening(unit, ctx.user, first.key)
+    request = now.request
+    if request is None or request.answered_at is not None:
+        return False
+    return now.now < request.created_at + timedelta(seconds=ANSWER_WITHIN_S)
+
+
+async def present(deps: Deps, ctx: Context, key: str) -> Reply:
+    """Answer a request with what it has led to by now, and note that it was answered."""
+    async with deps.db.for_user(ctx.user) as unit:
+        request = (await store_requests.opening(unit, ctx.user, key)).request
+        if request is None or request.trade_id is None:
+            raise NotFound("there is nothing under this key")
+        return await answer(unit, ctx.user, request)
+
+
+async def answer(unit: Unit, username: str, request: Request) -> Reply:
+    """Answer with the trade, or raise as what it ended. Raises: UpstreamRefused, UpstreamUnavailable, Expired."""
+    body = await store_lists.answered(unit, request.trade_id or "", username, request.key)
+    if body is None:
+        raise NotFound("there is no such trade")
+    if request.action_id is None:
+        return _placed(body)
+    state = await store_requests.action_state(unit, request.action_id)
+    if state is None:
+        return Reply(200, body)
+    return _acted(body, *state)
+
+
+def _placed(body: bytes) -> Reply:
+    trade = orjson.loads(body)
+    entry = [order for order in trade["orders"] if order["role"] == "ENTRY"][-1]
+    if trade["status"] == TradeStatus.CLOSED and trade["filled_qty"] == 0:
+        _raise_ended(trade)
+    unclear = entry["status"] in (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN)
+    return Reply(202 if unclear else 201, body)
+
+
+def _raise_ended(trade: dict[str, str]) -> None:
+    words = trade["reason"] or "the broker gave no reason"
+    error: AppError | None = None
+    if words == NOT_PLACED:
+        error = UpstreamUnavailable("the order could not be placed; nothing was bought", trade_id=trade["id"])
+    elif words == NEVER_SENT:
+        error = Expired("the order was never sent; nothing was bought", trade_id=trade["id"])
+    elif trade["close_reason"] == CloseReason.REJECTED:
+        error = UpstreamRefused(words, trade_id=trade["id"])
+    if error is not None:
+        raise error
+
+
+def _acted(body: bytes, state: ActionState, words: str | None) -> Reply:
+    if state in _OPEN_STATES:
+        return Reply(202, body)
+    if state is ActionState.FAILED and orjson.loads(body)["status"] != TradeStatus.CLOSED:
+        raise UpstreamRefused(words or "the broker refused")
+    return Reply(200, body)

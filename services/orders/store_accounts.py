@@ -1,0 +1,118 @@
+"""Settings and broker accounts of a user."""
+
+from __future__ import annotations
+
+import orjson
+
+from libs.common.db import Unit
+from libs.common.errors import Conflict
+from services.orders import rows
+from services.orders.preferences import TradingSettings
+from services.orders.store_requests import Account
+
+_SETTINGS = """
+select json_build_object('settings', settings, 'key_version', key_version,
+    'created_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'updated_at', to_char(updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text
+from orders.trading_settings where username = $1
+"""
+
+_INSERT_SETTINGS = """
+insert into orders.trading_settings (username, settings) values ($1, $2::text::jsonb) on conflict do nothing
+returning username
+"""
+
+_LOCK_SETTINGS = "select username from orders.trading_settings where username = $1 for update"
+
+_SAVE_SETTINGS = """
+update orders.trading_settings
+set settings = $2::text::jsonb, key_version = key_version + 1, updated_at = clock_timestamp()
+where username = $1
+returning key_version::text
+"""
+
+_ACCOUNTS = """
+select coalesce(jsonb_agg(to_jsonb(a) order by a.created_at), '[]')::text
+from orders.credentials a where a.username = $1
+"""
+
+_ACCOUNT = "select to_jsonb(a)::text from orders.credentials a where a.account_key = $1"
+
+_SAVE_ACCOUNT = """
+insert into orders.credentials as c (account_key, username, broker_mode, account_id, account_name, token_ciphertext)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (account_key) do update set
+    account_name = coalesce(excluded.account_name, c.account_name), token_ciphertext = excluded.token_ciphertext,
+    key_version = c.key_version + 1, updated_at = clock_timestamp()
+where c.username = excluded.username
+returning key_version::text
+"""
+
+_OWNER = "select username from orders.credentials where account_key = $1"
+
+
+class StoredSettings(TradingSettings):
+    """Settings with when they were made and changed."""
+
+    created_at: str
+    updated_at: str
+
+
+async def settings_of(unit: Unit, username: str) -> StoredSettings | None:
+    """Read a user's settings; None before their first use."""
+    raw = await unit.json(_SETTINGS, username)
+    if raw is None:
+        return None
+    found = rows.loads(raw)
+    return StoredSettings(**found["settings"], created_at=found["created_at"], updated_at=found["updated_at"])
+
+
+async def make_settings(unit: Unit, username: str, settings: TradingSettings) -> bool:
+    """Store first settings; False when there are some."""
+    return await unit.json(_INSERT_SETTINGS, username, settings.model_dump_json()) is not None
+
+
+async def lock_settings(unit: Unit, username: str) -> None:
+    """Lock a user's settings."""
+    await unit.json(_LOCK_SETTINGS, username)
+    unit.lock_taken(username)
+
+
+async def save_settings(unit: Unit, username: str, settings: TradingSettings) -> int:
+    """Replace a user's settings and return their new version."""
+    document = orjson.loads(settings.model_dump_json(include=set(TradingSettings.model_fields)))
+    return int(await unit.json(_SAVE_SETTINGS, username, orjson.dumps(document).decode()) or b"0")
+
+
+async def accounts_of(unit: Unit, username: str) -> tuple[Account, ...]:
+    """List a user's accounts."""
+    return rows.read_all(Account, rows.loads(await unit.json(_ACCOUNTS, username) or b"[]"))
+
+
+async def account(unit: Unit, key: str) -> Account | None:
+    """Read one account; None when it is not there or not this user's."""
+    raw = await unit.json(_ACCOUNT, key)
+    return None if raw is None else rows.read(Account, rows.loads(raw))
+
+
+async def save_account(unit: Unit, found: Account) -> int:
+    """Store an account with its sealed token and return its version. Raises: Conflict when it is another user's.
+
+    Through the worker's door: only that sees whether the account belongs to somebody else.
+    """
+    owner = await unit.json(_OWNER, found.account_key)
+    if owner is not None and owner.decode() != found.username:
+        raise Conflict("this account is connected to another user")
+    version = await unit.json(
+        _SAVE_ACCOUNT,
+        found.account_key,
+        found.username,
+        found.broker_mode,
+        found.account_id,
+        found.account_name,
+        found.token_ciphertext,
+    )
+    if version is None:
+        raise Conflict("this account is connected to another user")
+    unit.lock_taken(found.account_key)
+    return int(version)

@@ -1,0 +1,170 @@
+"""Requests by their key, and what must hold before money moves: rows that are read and locked around an intent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from libs.common.db import Unit
+from libs.common.messages.vocabulary import BrokerMode
+from services.orders import rows
+from services.orders.limits import Exposure, OpenRisk
+from services.orders.trade import ActionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request that came before under its key."""
+
+    key: str
+    kind: str
+    body_hash: str
+    envelope_id: str
+    trade_id: str | None
+    action_id: str | None
+    created_at: datetime
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account that may be traded. The token stays sealed."""
+
+    account_key: str
+    username: str
+    broker_mode: BrokerMode
+    account_id: str
+    account_name: str | None
+    token_ciphertext: str
+    key_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the first look at a request finds."""
+
+    settings: dict[str, Any] | None
+    accounts: tuple[Account, ...]
+    request: Request | None
+    now: datetime
+
+
+_OPENING = """
+select json_build_object(
+    'settings', (select s.settings from orders.trading_settings s where s.username = $1),
+    'accounts', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from orders.credentials a where a.username = $1),
+    'request', (select to_jsonb(i) from orders.idempotency i where i.username = $1 and i.key = $2),
+    'now', clock_timestamp()
+)::text
+"""
+
+
+async def opening(unit: Unit, username: str, key: str) -> Opening:
+    """Read what a request begins with: settings, accounts, and whether its key was used."""
+    raw = await unit.json(_OPENING, username, key)
+    found = rows.loads(raw or b"{}")
+    request = found["request"]
+    return Opening(
+        found["settings"],
+        rows.read_all(Account, found["accounts"]),
+        None if request is None else rows.read(Request, request),
+        datetime.fromisoformat(found["now"]),
+    )
+
+
+_RESERVE = """
+insert into orders.idempotency (username, key, kind, body_hash, envelope_id, trade_id, action_id)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict do nothing
+returning key
+"""
+
+
+async def reserve(unit: Unit, username: str, request: Request) -> bool:
+    """Take a key for this request; False when it is taken. Waits for a request that takes it right now."""
+    made = await unit.json(
+        _RESERVE,
+        username,
+        request.key,
+        request.kind,
+        request.body_hash,
+        request.envelope_id,
+        request.trade_id,
+        request.action_id,
+    )
+    return made is not None
+
+
+_ANSWERED = """
+update orders.idempotency set answered_at = clock_timestamp() where username = $1 and key = $2 returning key
+"""
+
+
+async def answered(unit: Unit, username: str, key: str) -> None:
+    """Note that the request got its answer."""
+    await unit.json(_ANSWERED, username, key)
+
+
+_LOCK_ACCOUNT = "select account_key from orders.credentials where account_key = $1 for update"
+
+_EXPOSURE = """
+select json_build_object(
+    'now', clock_timestamp(),
+    'contract_in_use', exists (
+        select from orders.trades t where t.broker_mode = $1 and t.account_id = $2 and t.occ_symbol = $3
+        and t.status <> 'CLOSED'),
+    'realized_today', (
+        select coalesce(sum(t.realized_pnl), 0)::text from orders.trades t
+        where t.username = $4 and t.broker_mode = $1 and t.account_id = $2 and t.status = 'CLOSED'
+        and t.close_date >= date_trunc('day', now() at time zone 'America/New_York') at time zone 'America/New_York'),
+    'open', (
+        select coalesce(json_agg(json_build_object(
+            'qty', case when t.filled_qty > 0 and t.status <> 'PARTIAL' then t.filled_qty else t.qty end,
+            'multiplier', t.multiplier,
+            'entry_price', coalesce(t.entry_price, t.reference_price, 0)::text,
+            'stop', case when t.protection in ('NAKED', 'NONE') then null else t.sl_price::text end,
+            'is_unknown', exists (select from orders.broker_orders o
+                where o.trade_id = t.id and o.role = 'ENTRY' and o.status in ('SENT', 'UNKNOWN')),
+            'change_today', (coalesce(m.unrealized_pnl, 0) - coalesce(m.session_start_pnl, 0))::text)), '[]')
+        from orders.trades t join orders.marks m on m.trade_id = t.id
+        where t.username = $4 and t.broker_mode = $1 and t.account_id = $2 and t.status <> 'CLOSED')
+)::text
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account stands at the moment of an intent."""
+
+    now: datetime
+    contract_in_use: bool
+    exposure: Exposure
+
+
+async def standing(unit: Unit, account: Account, occ_symbol: str) -> Standing | None:
+    """Lock the account's row, so that limits are read and the intent written by one at a time; None when it is gone."""
+    if await unit.json(_LOCK_ACCOUNT, account.account_key) is None:
+        return None
+    raw = await unit.json(_EXPOSURE, account.broker_mode, account.account_id, occ_symbol, account.username)
+    found = rows.loads(raw or b"{}")
+    exposure = Exposure(rows.read_all(OpenRisk, found["open"]), Decimal(found["realized_today"]))
+    return Standing(datetime.fromisoformat(found["now"]), found["contract_in_use"], exposure)
+
+
+async def action_state(unit: Unit, action_id: str) -> tuple[ActionState, str | None] | None:
+    """Return how far an action is and its words; None when it was none."""
+    raw = await unit.json("select json_build_array(state, words)::text from orders.actions where id = $1", action_id)
+    if raw is None:
+        return None
+    state, words = rows.loads(raw)
+    return ActionState(state), words
+
+
+_NAME = "update orders.idempotency set trade_id = $3 where username = $1 and key = $2 returning key"
+
+
+async def name_trade(unit: Unit, username: str, key: str, trade_id: str) -> None:
+    """Let a key name the trade it made, once that is there."""
+    await unit.json(_NAME, username, key, trade_id)
