@@ -16,7 +16,6 @@ EXEMPT = frozenset({*CHASSIS, "alembic_version"}) | frozenset(
         # Shared market data, nobody's own:
         "pricing.price_snapshots",
         "pricing.chain_cache",
-        "pricing.regime_history",
         "pricing.request_quota",
     }
 )
