@@ -20,14 +20,13 @@ from libs.common.clock import Clock
 from libs.common.errors import AppError, UpstreamUnavailable
 from libs.common.ids import new_id
 from libs.common.link import leave
-from libs.common.messages.durables import EVENTS
+from libs.common.messages.durables import EVENTS, EVERY_FACT
 from libs.common.streams import SECOND_NS, Streams, StreamState
 from services.gateway.fanout import Hub
 from services.gateway.ring import Bounds
 
 _log = log.get(__name__)
 
-FILTER = "evt.>"
 HEARTBEAT_S = 2.0
 SILENCE_S = 3 * HEARTBEAT_S
 RETRY_S = 0.2
@@ -170,7 +169,7 @@ def _consumer(subject: str, start: Mapping[str, Any]) -> dict[str, Any]:
         "config": {
             **start,
             "deliver_subject": subject,
-            "filter_subject": FILTER,
+            "filter_subject": EVERY_FACT,
             "ack_policy": "none",
             "replay_policy": "instant",
             "max_deliver": 1,

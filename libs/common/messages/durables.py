@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 EVENTS = "EVENTS"
 DEAD = "DEAD"
+EVERY_FACT = "evt.>"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ DAY_S = 86_400
 SERVICES = ("gateway", "orders", "pricing", "monitor", "forensics")
 
 STREAMS: dict[str, Stream] = {
-    EVENTS: Stream(EVENTS, ("evt.>",), 7 * DAY_S, 120, SERVICES),
+    EVENTS: Stream(EVENTS, (EVERY_FACT,), 7 * DAY_S, 120, SERVICES),
     DEAD: Stream(DEAD, ("dead.>",), 30 * DAY_S, 120, SERVICES),
 }
 

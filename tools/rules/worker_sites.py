@@ -1,0 +1,22 @@
+"""Who may see every user's rows: file → functions, each group for the reason above it."""
+
+from __future__ import annotations
+
+WORKER_SITES: dict[str, frozenset[str]] = {
+    # The chassis: whether the database answers, claims and ends of jobs, the relay and its partitions.
+    "libs/common/db.py": frozenset({"Database.probe"}),
+    "libs/common/jobs.py": frozenset({"still_ours", "extend", "JobRunner._turn", "JobRunner._store"}),
+    "libs/common/outbox.py": frozenset({"Relay.turn", "Relay.maintain"}),
+    # Who somebody is, asked by name, session or key before there is a user.
+    "services/gateway/accounts.py": frozenset({"logout", "of_session", "of_key", "_proven"}),
+    # Sweeping what is over, for everybody.
+    "services/gateway/upkeep.py": frozenset({"check_rights", "plan", "forget"}),
+    # Marks: one batch touches every holder.
+    "services/monitor/handlers.py": frozenset({"on_marks"}),
+    # An account is unique across users, which only somebody who sees all of them can hold to.
+    "services/orders/accounts.py": frozenset({"kept"}),
+    # Contracts, chains and snapshots are shared by all holders.
+    "services/pricing/chain.py": frozenset({"Chains._answer", "Chains._fetch_and_keep"}),
+    "services/pricing/handlers.py": frozenset({"rebuild"}),
+    "services/pricing/snapshots.py": frozenset({"snapshot_cycle"}),
+}
