@@ -49,7 +49,7 @@ class Database:
         self._url = url
         self._pooled = pooled
         self._size = size
-        self._acquire_s = acquire_s
+        self.acquire_s = acquire_s
         self._command_s = statement_s + _NETWORK_S
         self._pool: Pool | None = None
         self._answered: float | None = None
@@ -58,7 +58,7 @@ class Database:
 
     async def open(self) -> None:
         """Get ready; nothing is connected yet, so it succeeds while PostgreSQL is away."""
-        self._pool = Pool(self._connect, size=self._size, acquire_s=self._acquire_s)
+        self._pool = Pool(self._connect, size=self._size, acquire_s=self.acquire_s)
 
     async def close(self) -> None:
         """Give every connection back."""

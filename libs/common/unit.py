@@ -48,8 +48,11 @@ class Unit:
         """Take a connection, begin, and open the door: one message. Raises: UpstreamUnavailable."""
         self._held = await self._database.acquire()
         try:
-            await self._held.execute(_opening(self._door, self.user or ""))
+            await self._held.execute(_opening(self._door, self.user or ""), timeout=self._database.acquire_s)
         except DRIVER_ERRORS as error:
+            if isinstance(error, TimeoutError):
+                # The server does not even begin: it is frozen, or the network is gone. No waiting for a rollback.
+                self._held.terminate()
             await self._abandon()
             raise translated(error) from error
         except BaseException:

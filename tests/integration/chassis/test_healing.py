@@ -145,6 +145,27 @@ async def test_a_frozen_server_is_given_up_after_the_acquire_time(
         await eventually(lambda: works(db), within_s=10)
 
 
+async def test_a_connection_to_a_server_that_froze_is_given_up_as_soon(
+    server: EmbeddedPostgres, victim: TestDatabase
+) -> None:
+    assert server.child is not None
+    async with victim.opened(SERVICE, acquire_s=0.3) as db, victim.admin() as admin:
+        await db.probe()
+        backends = await admin.fetch("select pid from pg_stat_activity where usename = 'orders_service'")
+        assert backends
+        for row in backends:
+            os.kill(row["pid"], signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            with pytest.raises(UpstreamUnavailable):
+                await count(db)
+            assert time.monotonic() - began < 1
+            assert await count(db) == 0
+        finally:
+            for row in backends:
+                os.kill(row["pid"], signal.SIGCONT)
+
+
 async def test_a_port_where_nobody_speaks_postgresql_is_unavailable(victim: TestDatabase) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://orders_service:x@127.0.0.1:{silent.getsockname()[1]}/bookend"
