@@ -20,7 +20,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorPro
 
 @pytest.fixture
 def trader(simulator: SimulatorProcess) -> Iterator[Trader]:
-    """A trader with an account of its own in an emptied world."""
+    """Give a trader an account of its own in an emptied world."""
     one = Trader(simulator.url, f"token-{next(_NUMBERS)}")
     one.control("reset")
     yield one
@@ -29,7 +29,7 @@ def trader(simulator: SimulatorProcess) -> Iterator[Trader]:
 
 @pytest.fixture
 def own_simulator(tmp_path: Path) -> Iterator[SimulatorProcess]:
-    """A process that a test may kill."""
+    """Start a process that a test may kill."""
     running = SimulatorProcess(tmp_path).start()
     yield running
     if running.process and running.process.poll() is None:

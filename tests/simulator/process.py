@@ -43,7 +43,9 @@ class SimulatorProcess:
         port_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "simulator", "--data", str(self.data), "--port-file", str(port_file)]
         self.process = subprocess.Popen([*command, *self.arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
-        eventually(lambda: port_file.exists() or self.process is None or self.process.poll() is not None, within_s=START_S)
+        eventually(
+            lambda: port_file.exists() or self.process is None or self.process.poll() is not None, within_s=START_S
+        )
         assert self.process.poll() is None, "the simulator ended at once"
         self.url = f"http://127.0.0.1:{port_file.read_text().strip()}"
         return self
@@ -113,7 +115,9 @@ class Trader:
     def contract(self, symbol: str = "SPY", expiry: int = 3, strike: int = 20, right: str = "C") -> str:
         """Name a listed option."""
         days = self.get("/markets/options/expirations", symbol=symbol).json()["expirations"]["date"]
-        strikes = self.get("/markets/options/strikes", symbol=symbol, expiration=days[expiry]).json()["strikes"]["strike"]
+        strikes = self.get("/markets/options/strikes", symbol=symbol, expiration=days[expiry]).json()["strikes"][
+            "strike"
+        ]
         return f"{symbol}{days[expiry][2:].replace('-', '')}{right}{round(strikes[strike] * 1000):08d}"
 
     def buy(self, option: str, quantity: int = 1, price: float = 5.0, **more: object) -> int:

@@ -30,17 +30,17 @@ def test_one_instant_and_a_vector_of_instants_tell_the_same_price(name: str, sec
 def test_paths_move_like_their_volatility_and_stay_near_their_base() -> None:
     for name in ("SPY", "TSLA", "S007", "XLU"):
         ticker = TICKERS[name]
-        daily = market.spots(7, ticker, DAY + 86_400.0 * np.arange(250))
+        daily = market.spots(7, ticker, DAY + 86_400.0 * np.arange(250, dtype=np.float64))
         moved = float(np.std(np.diff(np.log(daily)))) * math.sqrt(252)
         assert ticker.volatility * 0.7 < moved < ticker.volatility * 1.5, name
-        assert 0.5 < float(daily.min()) / ticker.base
+        assert float(daily.min()) / ticker.base > 0.5
         assert float(daily.max()) / ticker.base < 2
-        minutes = market.spots(7, ticker, DAY + 60.0 * np.arange(390))
+        minutes = market.spots(7, ticker, DAY + 60.0 * np.arange(390, dtype=np.float64))
         assert float(np.abs(np.diff(np.log(minutes))).max()) < 0.02, name
 
 
 def test_the_market_moves_the_others_and_fear_moves_against_it() -> None:
-    times = DAY + 86_400.0 * np.arange(250)
+    times = DAY + 86_400.0 * np.arange(250, dtype=np.float64)
     spy, qqq, vix = (np.diff(np.log(market.spots(7, TICKERS[name], times))) for name in ("SPY", "QQQ", "VIX"))
     assert float(np.corrcoef(spy, qqq)[0, 1]) > 0.7
     assert float(np.corrcoef(spy, vix)[0, 1]) < -0.5
@@ -79,9 +79,7 @@ def test_greeks_are_the_slopes_of_the_prices() -> None:
         cdf = market.normal_cdf(np.array([d1, d1 - deviation]))
         return price * float(cdf[0]) - 270 * float(cdf[1])
 
-    greeks = market.greeks(
-        market.price_slice(ticker, "AAPL", date(2026, 12, 18), strikes, price=270.0, years=0.1)
-    )
+    greeks = market.greeks(market.price_slice(ticker, "AAPL", date(2026, 12, 18), strikes, price=270.0, years=0.1))
     assert float(greeks.delta[0]) == pytest.approx((value(270.5, 0.1) - value(269.5, 0.1)), abs=1e-3)
     assert float(greeks.theta[0]) == pytest.approx(value(270, 0.1 - 1 / 365) - value(270, 0.1), rel=0.03)
 

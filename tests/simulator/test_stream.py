@@ -34,6 +34,11 @@ async def receive(socket: ClientConnection, event: str = "order") -> Message:
                 return message
 
 
+async def drain(socket: ClientConnection) -> None:
+    while True:
+        await receive(socket)
+
+
 async def until(socket: ClientConnection, order_id: int, status: str) -> list[Message]:
     seen = []
     while True:
@@ -92,8 +97,7 @@ async def test_11_the_connection_can_be_dropped(trader: Trader) -> None:
         trader.control("faults", match={"account": trader.account}, kind="drop_stream", times=1)
         trader.place(entry(option) | {"type": "limit", "price": "0.01"})
         with pytest.raises(ConnectionClosed):
-            while True:
-                await receive(socket)
+            await drain(socket)
     async with listening(trader) as socket:
         assert socket.state.name == "OPEN"
 
@@ -101,8 +105,7 @@ async def test_11_the_connection_can_be_dropped(trader: Trader) -> None:
 async def test_11_a_new_connection_ends_the_one_before(trader: Trader) -> None:
     async with listening(trader) as former, listening(trader):
         with pytest.raises(ConnectionClosed):
-            while True:
-                await receive(former)
+            await drain(former)
 
 
 async def test_11_a_session_that_nobody_opened_gets_an_error(trader: Trader) -> None:
