@@ -57,6 +57,10 @@ class StoredSettings(TradingSettings):
     created_at: str
     updated_at: str
 
+    def trading(self) -> TradingSettings:
+        """Return the settings alone."""
+        return TradingSettings(**self.model_dump(include=set(TradingSettings.model_fields)))
+
 
 async def settings_of(unit: Unit, username: str) -> StoredSettings | None:
     """Read a user's settings; None before their first use."""

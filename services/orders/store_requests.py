@@ -168,3 +168,16 @@ _NAME = "update orders.idempotency set trade_id = $3 where username = $1 and key
 async def name_trade(unit: Unit, username: str, key: str, trade_id: str) -> None:
     """Let a key name the trade it made, once that is there."""
     await unit.json(_NAME, username, key, trade_id)
+
+
+_TRADE_OF_ORDER = """
+select trade_id from orders.broker_orders
+where broker_order_id = $1 or group_order_id = $1 or tag = $2
+order by broker_order_id = $1 desc nulls last limit 1
+"""
+
+
+async def trade_of_order(unit: Unit, broker_order_id: str, tag: str | None) -> str | None:
+    """Find the user's trade that a broker order belongs to."""
+    found = await unit.json(_TRADE_OF_ORDER, broker_order_id, tag)
+    return None if found is None else found.decode()

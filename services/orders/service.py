@@ -1,0 +1,78 @@
+"""Puts orders together: every handler and job is listed here, importing registers nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from libs.broker.factory import BrokerFactory
+from libs.common.service import Chassis, Service
+from libs.common.vault import Vault
+from services.orders import (
+    handlers_actions,
+    handlers_facts,
+    handlers_place,
+    handlers_queries,
+    handlers_settings,
+    marks,
+    recovery,
+)
+from services.orders.deps import Deps
+from services.orders.settings import Settings
+
+
+def build(settings: Settings) -> Service:
+    """Describe the service."""
+    return Service(
+        name="orders",
+        settings=settings,
+        open=opened,
+        answers=(
+            handlers_place.place_trade,
+            handlers_actions.close_trade,
+            handlers_actions.adjust_trade,
+            handlers_actions.withdraw_trade,
+            handlers_settings.get_trading_settings,
+            handlers_settings.update_trading_settings,
+            handlers_settings.store_credentials,
+            handlers_settings.test_credentials,
+            handlers_settings.get_broker_access,
+            handlers_queries.list_trades,
+            handlers_queries.list_history,
+            handlers_queries.export_trades,
+            handlers_queries.list_tracked,
+            handlers_queries.get_trade,
+            handlers_queries.get_timeline,
+            handlers_queries.get_context,
+            handlers_queries.get_status,
+        ),
+        consumers=(handlers_facts.on_order_changed, handlers_facts.on_user_registered),
+        hears=(marks.on_marks,),
+        jobs=(recovery.advance, recovery.recover, recovery.watch),
+        background=(_standing_jobs,),
+    )
+
+
+@asynccontextmanager
+async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
+    """Yield what handlers stand on; flows that outlive their request end before the process does."""
+    settings: Settings = chassis.settings
+    factory = BrokerFactory(http=chassis.http, base_urls=settings.base_urls, deadlines=settings.deadlines)
+    async with asyncio.TaskGroup() as tasks:
+        yield Deps(
+            db=chassis.db,
+            bus=chassis.bus,
+            clock=chassis.clock,
+            beats=chassis.beats,
+            settings=settings,
+            factory=factory,
+            vault=Vault(settings.encryption_key.get_secret_value()),
+            tasks=tasks,
+        )
+
+
+async def _standing_jobs(deps: Deps) -> None:
+    """Plan the standing jobs once the database answers."""
+    await deps.db.reached()
+    await recovery.plan_jobs(deps)
