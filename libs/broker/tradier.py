@@ -101,7 +101,7 @@ class TradierBroker(BrokerProvider):
             )
             known = len(found)
             found.update((order.id, order) for order in page.orders)
-            if tradier_orders.is_last_page(page, number, PAGE_LIMIT, len(found) - known):
+            if tradier_orders.is_last_page(page, number, len(found) - known):
                 try:
                     tradier_orders.check_complete(found.values(), page.total_orders)
                 except Unreadable as error:

@@ -32,7 +32,7 @@ from libs.market.options import is_option_symbol
 W = TypeVar("W", bound=StrEnum)
 
 DEFAULT_PAGE_SIZE: Final = 25
-"""What the broker lists when it ignores `limit`: a page shorter than this is the last one."""
+"""What the broker lists when it ignores `limit`; every cap ever seen is a multiple of it."""
 
 _STATUSES: Final = {
     "pending": OrderStatus.PENDING,
@@ -132,15 +132,15 @@ def order_page(answer: Answer) -> OrderPage:
     )
 
 
-def is_last_page(page: OrderPage, number: int, limit: int, new_orders: int) -> bool:
+def is_last_page(page: OrderPage, number: int, new_orders: int) -> bool:
     """Say whether a page ends the list.
 
-    Without the broker's own count, only a page shorter than its smallest page size, or one that brings nothing new,
-    proves it: a `limit` may be cut down silently.
+    A `limit` may be cut down silently, so without the broker's own count a page is the last only when it brings nothing
+    new, or when its size is no multiple of the page size and so was not cut.
     """
     if page.total_pages is not None:
         return number >= page.total_pages
-    return new_orders == 0 or len(page.orders) < min(DEFAULT_PAGE_SIZE, limit)
+    return new_orders == 0 or len(page.orders) % DEFAULT_PAGE_SIZE != 0
 
 
 def check_complete(found: Iterable[OrderReport], total_orders: int | None) -> None:

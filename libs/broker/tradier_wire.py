@@ -43,7 +43,10 @@ def strings(value: Any) -> list[str]:
 
 
 def decimal(value: Any) -> Decimal | None:
-    """Read a number that may come as a number or a string, `0E-8` included. Raises: Unreadable."""
+    """Read a number that may come as a number or a string, `0E-8` included; `4.20000000` becomes 4.2.
+
+    Raises: Unreadable.
+    """
     if value is None or value in ("", "null") or isinstance(value, bool):
         return None
     try:
@@ -52,7 +55,8 @@ def decimal(value: Any) -> Decimal | None:
         raise Unreadable("a number is not one") from None
     if not number.is_finite():
         raise Unreadable("a number is not finite")
-    return Decimal(0) if number == 0 else number
+    plain = number.normalize()
+    return plain if plain.as_tuple().exponent <= 0 else plain.quantize(Decimal(1))  # type: ignore[operator]
 
 
 def integer(value: Any) -> int | None:

@@ -241,9 +241,15 @@ async def test_the_order_list_follows_pages_even_when_the_limit_is_cut_down_sile
 
 
 async def test_a_page_number_that_is_ignored_ends_the_list() -> None:
+    script = Script(_page(1, 50))
+    assert len(await broker(script).orders()) == 50
+    assert len(script.requests) == 2
+
+
+async def test_a_page_of_no_round_size_was_not_cut_and_costs_no_second_request() -> None:
     script = Script(_page(1, 40))
     assert len(await broker(script).orders()) == 40
-    assert len(script.requests) == 2
+    assert len(script.requests) == 1
 
 
 async def test_the_brokers_own_page_count_is_believed_and_a_short_list_is_refused() -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from libs.broker import tradier_orders as orders
+from libs.broker import tradier_wire as wire
 from libs.broker.base import CancelAnswer, Duration, OrderClass, OrderSide, OrderStatus, OrderType
 from libs.common.errors import NotFound, UpstreamAuth, UpstreamRefused
 from libs.common.http import Answer, Unreadable
@@ -220,3 +221,18 @@ def test_a_heartbeat_is_no_hint() -> None:
     assert orders.hint(answer("event_heartbeat.json").quick_json()) is None
     assert orders.hint({"event": "order"}) is None
     assert orders.hint([]) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [("4.20000000", "4.2"), ("400.00000000", "400"), ("0E-8", "0"), ("1E+2", "100"), ("-0.80000000", "-0.8")],
+)
+def test_numbers_lose_their_padding_and_nothing_else(raw: str, text: str) -> None:
+    assert str(wire.decimal(Decimal(raw))) == text
+    assert str(wire.decimal(raw)) == text
+
+
+@pytest.mark.parametrize("raw", ["NaN", "Infinity", "four", "1E+999999999"])
+def test_what_is_not_a_number_is_unreadable(raw: str) -> None:
+    with pytest.raises((Unreadable, ArithmeticError)):
+        wire.decimal(raw)
