@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +24,7 @@ from simulator.settings import Settings
 from simulator.world import World
 
 SHUTDOWN_S = 2
+CHUNK_S = 0.02
 
 
 class Protocol(H11Protocol):
@@ -36,8 +39,15 @@ class Protocol(H11Protocol):
 async def beat(world: World) -> None:
     """Move the world on for ever: fills, cancels, replays, the session's end."""
     while True:
-        world.sync()
+        world.sync(CHUNK_S)
         await world.rest()
+
+
+def end_with(beating: asyncio.Task[None]) -> None:
+    """End the process with a beat that broke: a market that stands still must not look alive."""
+    if not beating.cancelled() and beating.exception() is not None:
+        logging.getLogger("uvicorn.error").critical("the beat broke", exc_info=beating.exception())
+        signal.raise_signal(signal.SIGTERM)
 
 
 def build(world: World) -> Starlette:
@@ -54,6 +64,7 @@ def build(world: World) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         _ = app
         beating = asyncio.create_task(beat(world), name="beat")
+        beating.add_done_callback(end_with)
         yield
         world.hub.close()
         beating.cancel()

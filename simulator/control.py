@@ -103,7 +103,7 @@ def _wrong(words: str) -> Response:
 def _pin(world: World, symbol: str, pin: Pin) -> Response:
     if symbol in TICKERS and pin.price <= 0:
         return _wrong(f"the price of an underlying must be above 0, was {pin.price}")
-    world.sync()
+    world.sync(budget_s=0)
     underlying = world.feed.pin(symbol, pin)
     world.evaluate(underlying)
     world.store_price(symbol)
@@ -128,7 +128,7 @@ async def _release(world: World, request: Request) -> Response:
     body = SymbolBody.model_validate_json(await request.body())
     underlying = world.feed.release(body.symbol)
     world.store_price(body.symbol)
-    world.sync()
+    world.sync(budget_s=0)
     world.evaluate(underlying)
     world.commit()
     return answer({"symbol": body.symbol})
@@ -206,7 +206,7 @@ async def _toggles(world: World, request: Request) -> Response:
 
 async def _events(world: World, request: Request) -> Response:
     event = Event.model_validate_json(await request.body())
-    world.sync()
+    world.sync(budget_s=0)
     happened = happen(world, event)
     world.commit()
     return answer(happened)

@@ -53,6 +53,7 @@ class Feed:
         self._slices: dict[tuple[str, date], tuple[int, int, Slice]] = {}
         self._spots: dict[str, tuple[int, int, float]] = {}
         self._pinned: dict[str, set[str]] = defaultdict(set)
+        self._ladders: dict[str, tuple[int, Floats]] = {}
 
     def second(self) -> int:
         """Tell market time, to the second."""
@@ -103,8 +104,11 @@ class Feed:
         """List the strikes of an underlying, ascending."""
         ticker = TICKERS[symbol]
         centres = self.centres.get(symbol, [ticker.base])
-        listed = {strike for centre in centres for strike in universe.ladder(ticker, centre)}
-        return np.array(sorted(listed))
+        known = self._ladders.get(symbol)
+        if known is None or known[0] != len(centres):
+            listed = {strike for centre in centres for strike in universe.ladder(ticker, centre)}
+            known = self._ladders[symbol] = (len(centres), np.array(sorted(listed)))
+        return known[1]
 
     def expiries(self, symbol: str) -> tuple[date, ...]:
         """List the expiries of an underlying that still trade."""

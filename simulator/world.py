@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from simulator.faults import Faults
 from simulator.feed import Feed, Pin
 from simulator.journal import Journal, decode_account, decode_order
 from simulator.replay import Replay
+from simulator.rounds import Rounds
 from simulator.settings import Settings
 from simulator.stream import Hub
 from simulator.toggles import Toggles
@@ -29,6 +31,7 @@ REQUESTS_KEPT = 20_000
 SETTLE_EVERY_S = 15
 BUSY_BEAT_S = 0.25
 IDLE_BEAT_S = 1.0
+BETWEEN_CHUNKS_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ class World:
         self.toggles = Toggles(rate_limit=settings.rate_limit)
         self.feed = Feed(settings.seed, clock, time.time)
         self.exchange = Exchange(self.feed, self.toggles, settings.cash)
-        self._evaluated_s = self._settled_s = 0
+        self._settled_s = 0
+        self._rounds = Rounds()
         self._last_session: tuple[str, date, date] | None = None
 
     def reset(self) -> None:
@@ -116,7 +120,8 @@ class World:
         """Move market time; whatever it brings happens now."""
         self.feed.clock = clock
         self.feed.forget_computed()
-        self._settled_s = self._evaluated_s = 0
+        self._settled_s = 0
+        self._rounds.start_over()
         self.store_clock()
         self.sync()
 
@@ -173,10 +178,11 @@ class World:
             settlement.expire_day_orders(self.exchange)
             if state == "open":
                 self.exchange.open_session()
-            self._settled_s = self._evaluated_s = 0
+            self._settled_s = 0
+            self._rounds.start_over()
 
-    def sync(self) -> None:
-        """Bring everything up to this moment and store it."""
+    def sync(self, budget_s: float = math.inf) -> None:
+        """Bring everything up to this moment and store it; working orders as far as the budget goes."""
         self.tell_time()
         second = self.feed.second()
         if second >= self._settled_s + SETTLE_EVERY_S or second < self._settled_s:
@@ -184,9 +190,7 @@ class World:
             settlement.settle_expired(self.exchange)
         self.exchange.run_due()
         self._play()
-        if second != self._evaluated_s:
-            self._evaluated_s = second
-            self.exchange.evaluate()
+        self._rounds.go(self.exchange, second, time.time(), budget_s)
         self.commit()
 
     def _play(self) -> None:
@@ -230,6 +234,8 @@ class World:
         exchange = self.exchange
         busy = bool(exchange.working or self.feed.replays)
         wait = BUSY_BEAT_S if busy else IDLE_BEAT_S
+        if self._rounds.is_running:
+            wait = BETWEEN_CHUNKS_S
         if exchange.due:
             wait = min(wait, exchange.due[0].at_s - time.time())
         return max(wait, 0.001)
