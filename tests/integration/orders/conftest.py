@@ -1,0 +1,26 @@
+"""One house a test: orders on the session's servers, a fresh user, a fresh world."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from libs.common.testing import TestDatabase
+from tests.integration.orders.house import House, a_house
+
+
+@pytest.fixture
+async def world(simulator: str) -> str:
+    """Return the simulator, started over."""
+    async with httpx.AsyncClient(base_url=simulator, trust_env=False) as http:
+        (await http.post("/_control/reset", json={})).raise_for_status()
+    return simulator
+
+
+@pytest.fixture
+async def house(database: TestDatabase, world: str) -> AsyncIterator[House]:
+    """Return orders with one user in PAPER."""
+    async with a_house(database, world) as made:
+        yield made

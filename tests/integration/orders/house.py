@@ -1,0 +1,301 @@
+"""Orders' dependencies on a real database and the real simulator; the bus is the test's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import httpx
+import orjson
+
+from libs.broker.factory import BrokerFactory
+from libs.common.beats import Beats, NoBeats
+from libs.common.bus import Bus
+from libs.common.clock import SystemClock
+from libs.common.config import load
+from libs.common.db import Database
+from libs.common.handlers import Context, Reply
+from libs.common.http import HttpClient
+from libs.common.ids import new_id
+from libs.common.jobs import JobRunner
+from libs.common.messages.base import Command
+from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry, PlaceTrade, WithdrawTrade
+from libs.common.messages.vocabulary import TERMINAL_ORDERS, BrokerMode, EntryType, OptionType
+from libs.common.testing import FakeBus, TestDatabase, eventually
+from libs.common.vault import Vault, new_key
+from libs.market.options import OccSymbol
+from services.orders import handlers_actions, handlers_place, recovery, store_accounts
+from services.orders.accounts import settled_in
+from services.orders.deps import Deps
+from services.orders.settings import Settings
+from services.orders.steps import Waits
+
+TICKER = "SPY"
+QUICK = Waits(
+    look_every_s=0.1,
+    look_gap_entry_s=0.4,
+    look_gap_exit_s=0.2,
+    recancel_s=1.0,
+    cancel_alarm_s=1.0,
+    naked_alarm_s=1.0,
+    partial_exit_grace_s=0.3,
+    orphan_grace_s=0.5,
+    away_read_s=0.2,
+    retry_first_s=0.05,
+    retry_last_s=0.5,
+    close_retry_s=1.0,
+    queue_settle_s=0.2,
+    queue_poll_s=0.1,
+)
+WIDE = {
+    "account_balance": Decimal(1_000_000),
+    "max_positions": 1000,
+    "daily_loss_limit": Decimal(1_000_000),
+    "heat_limit_pct": Decimal(100),
+}
+
+
+class Sim:
+    """The simulator's control side, and a look at the broker's truth."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
+
+    async def control(self, path: str, **body: Any) -> Any:
+        """Do something to the outside world."""
+        answer = await self._http.post(f"/_control/{path}", content=orjson.dumps(body, default=str))
+        assert answer.status_code < 300, answer.text
+        return answer.json() if answer.content else None
+
+    async def orders(self, account: str) -> list[dict[str, Any]]:
+        """List the broker's orders of an account."""
+        found: list[dict[str, Any]] = (await self._http.get("/_control/orders", params={"account": account})).json()
+        return found
+
+    async def requests(self) -> Any:
+        """List every request the broker received."""
+        return (await self._http.get("/_control/requests")).json()
+
+    async def quote(self, symbol: str) -> dict[str, Any]:
+        """Read a quote as any client would."""
+        answer = await self._http.get(
+            "/v1/markets/quotes",
+            params={"symbols": symbol},
+            headers={"Authorization": "Bearer reader-1", "Accept": "application/json"},
+        )
+        found: dict[str, Any] = answer.json()["quotes"]["quote"]
+        return found
+
+    async def contract(self, ticker: str = TICKER, right: OptionType = OptionType.CALL) -> OccSymbol:
+        """Choose a listed contract near the money, a few weeks out."""
+        headers = {"Authorization": "Bearer reader-1", "Accept": "application/json"}
+        dates = (
+            await self._http.get("/v1/markets/options/expirations", params={"symbol": ticker}, headers=headers)
+        ).json()["expirations"]["date"]
+        expiry = date.fromisoformat(dates[4])
+        strikes = (
+            await self._http.get(
+                "/v1/markets/options/strikes",
+                params={"symbol": ticker, "expiration": dates[4]},
+                headers=headers,
+            )
+        ).json()["strikes"]["strike"]
+        strike = Decimal(str(strikes[len(strikes) // 2]))
+        return OccSymbol(ticker, expiry, right, strike)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._http.aclose()
+
+
+@dataclass
+class House:
+    """Orders with one user, their PAPER account, and the simulator."""
+
+    deps: Deps
+    db: Database
+    database: TestDatabase
+    sim: Sim
+    bus: FakeBus
+    user: str
+    account_id: str = ""
+    contract: OccSymbol = field(default_factory=lambda: OccSymbol("SPY", date(2026, 12, 18), OptionType.CALL, Decimal(1)))
+
+    @property
+    def occ(self) -> str:
+        """Name the contract."""
+        return str(self.contract)
+
+    async def pin(self, bid: str, ask: str) -> None:
+        """Pin the contract's quote."""
+        await self.sim.control("quote", symbol=self.occ, bid=bid, ask=ask)
+
+    async def price(self, price: str) -> None:
+        """Pin the contract's price, fills and triggers included."""
+        await self.sim.control("price", symbol=self.occ, price=price)
+
+    async def fault(self, kind: str, *, method: str = "POST", path: str = "orders", times: int = 1, **more: Any) -> None:
+        """Let the broker misbehave."""
+        match = {"method": method, "path": path, "account": self.account_id}
+        await self.sim.control("faults", match=match, kind=kind, times=times, **more)
+
+    def placing(self, **changes: Any) -> PlaceTrade:
+        """Write a market order with both exits around a pinned 4.00 × 4.20."""
+        values: dict[str, Any] = {
+            "idempotency_key": new_id(),
+            "ticker": self.contract.root,
+            "option_type": self.contract.option_type,
+            "strike": self.contract.strike,
+            "expiry": self.contract.expiry,
+            "qty": 2,
+            "entry": Entry(type=EntryType.MARKET),
+            "sl_price": Decimal("3.00"),
+            "tp_price": Decimal("6.00"),
+        }
+        return PlaceTrade(**values | changes)
+
+    async def ask(self, command: Command, **context: Any) -> Reply:
+        """Give a command to its handler, as the bus would."""
+        ctx = self.context(**context)
+        match command:
+            case PlaceTrade():
+                return await handlers_place.place_trade(command, ctx, self.deps)
+            case CloseTrade():
+                return await handlers_actions.close_trade(command, ctx, self.deps)
+            case AdjustTrade():
+                return await handlers_actions.adjust_trade(command, ctx, self.deps)
+            case WithdrawTrade():
+                return await handlers_actions.withdraw_trade(command, ctx, self.deps)
+        raise AssertionError(command)
+
+    def context(self, **changes: Any) -> Context:
+        """Write the context of a message of the user."""
+        values: dict[str, Any] = {
+            "id": new_id(),
+            "user": self.user,
+            "correlation_id": "c",
+            "occurred_at": datetime.now(UTC),
+            "deadline_at": datetime.now(UTC) + timedelta(seconds=10),
+        }
+        return Context(**values | changes)
+
+    async def place(self, **changes: Any) -> dict[str, Any]:
+        """Place and return the answered trade."""
+        return cast("dict[str, Any]", (await self.ask(self.placing(**changes))).json())
+
+    async def trade(self, trade_id: str) -> dict[str, Any]:
+        """Read the trade's own row as it is now, with its orders."""
+        async with self.database.admin() as admin:
+            row = await admin.fetchrow(
+                "select t.*, v.orders, v.key_version, v.queued_for_open from orders.trades t "
+                "join orders.trade_views v on v.trade_id = t.id where t.id = $1",
+                trade_id,
+            )
+        return dict(row) | {"orders": orjson.loads(row["orders"])}
+
+    async def until(self, trade_id: str, within_s: float = 8.0, **wanted: Any) -> dict[str, Any]:
+        """Wait until the trade's row shows the values."""
+
+        async def shows() -> dict[str, Any] | None:
+            row = await self.trade(trade_id)
+            return row if all(row[name] == value for name, value in wanted.items()) else None
+
+        try:
+            return cast("dict[str, Any]", await eventually(shows, within_s=within_s))
+        except AssertionError:
+            row = await self.trade(trade_id)
+            raise AssertionError({name: row[name] for name in wanted} | {"story": await self.story(trade_id)}) from None
+
+    async def until_quiet(self, trade_id: str, within_s: float = 8.0) -> list[dict[str, Any]]:
+        """Wait until no order of the trade can execute any more, and return its orders."""
+
+        async def quiet() -> list[dict[str, Any]] | None:
+            orders: list[dict[str, Any]] = (await self.trade(trade_id))["orders"]
+            return orders if all(order["status"] in TERMINAL_ORDERS for order in orders) else None
+
+        return cast("list[dict[str, Any]]", await eventually(quiet, within_s=within_s))
+
+    async def story(self, trade_id: str) -> list[str]:
+        """Read the trade's timeline."""
+        async with self.database.admin() as admin:
+            found = await admin.fetch("select text from orders.timeline where trade_id = $1 order by id", trade_id)
+        return [row["text"] for row in found]
+
+    async def facts(self) -> list[tuple[str, dict[str, Any]]]:
+        """List what was said: the topic and the data, oldest first."""
+        async with self.database.admin() as admin:
+            rows = await admin.fetch("select subject, data from orders.outbox order by id")
+        return [(row["subject"].rsplit(".", 1)[-1], orjson.loads(row["data"])) for row in rows]
+
+    async def sync(self) -> None:
+        """Play monitor: tell everything the broker shows of this account's orders."""
+        from tests.integration.orders.monitor import tell_all  # noqa: PLC0415 - the two need each other
+
+        await tell_all(self)
+
+
+@asynccontextmanager
+async def a_house(
+    database: TestDatabase, simulator: str, *, beats: Beats | None = None, waits: Waits = QUICK, user: str = ""
+) -> AsyncIterator[House]:
+    """Open orders' doors for one user with a PAPER account and wide limits; jobs run until the block ends."""
+    sim = Sim(simulator)
+    async with database.opened("orders") as db, HttpClient() as http:
+        settings = load(Settings, environment(simulator)).model_copy(update={"order_waits": waits, "lease_s": 3.0})
+        bus = FakeBus()
+        stopping = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            deps = Deps(
+                db=db,
+                bus=cast("Bus", bus),
+                clock=SystemClock(),
+                beats=beats or NoBeats(),
+                settings=settings,
+                factory=BrokerFactory(http=http, base_urls=settings.base_urls, deadlines=settings.deadlines),
+                vault=Vault(settings.encryption_key.get_secret_value()),
+                tasks=tasks,
+            )
+            house = House(deps, db, database, sim, bus, user or f"u{new_id()[-12:]}")
+            await _settle_in(house)
+            runner = JobRunner(db, (recovery.advance, recovery.recover, recovery.watch), deps, poll_s=0.1)
+            running = tasks.create_task(runner.run(stopping))
+            try:
+                yield house
+            finally:
+                stopping.set()
+                await running
+    await sim.close()
+
+
+async def _settle_in(house: House) -> None:
+    settings = await settled_in(house.deps, house.user)
+    assert settings.broker_mode is BrokerMode.PAPER and settings.account_id, "the simulator gave no account"
+    house.account_id = settings.account_id
+    async with house.db.for_user(house.user) as unit:
+        await store_accounts.lock_settings(unit, house.user)
+        await store_accounts.save_settings(unit, house.user, settings.trading().model_copy(update=WIDE))
+    house.contract = await house.sim.contract()
+    await house.pin("4.00", "4.20")
+
+
+KEY = new_key()
+
+
+def environment(simulator: str) -> dict[str, str]:
+    """Write what orders is told."""
+    return {
+        "DATABASE_URL": "postgresql://nowhere/x",
+        "ORDERS_DATABASE_PASSWORD": "x",
+        "NATS_URL": "nats://nowhere",
+        "ORDERS_NATS_PASSWORD": "x",
+        "ENCRYPTION_KEY": KEY,
+        "SIMULATOR_URL": simulator,
+    }
+
+
