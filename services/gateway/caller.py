@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from fastapi import Response
 
+from libs.common.errors import Expired, UpstreamUnavailable
+from libs.common.messages.base import Command, Query
 from services.gateway.models_auth import Scope
 
 if TYPE_CHECKING:
-    from libs.common.messages.base import Command, Query
     from services.gateway.deps import Deps
 
 PASSED_ON = ("ETag", "Idempotent-Replayed", "Retry-After")
@@ -33,7 +34,13 @@ class Caller:
 
     async def ask(self, message: Command | Query) -> Response:
         """Ask in this user's name and pass the reply's bytes through. Raises: AppError."""
-        reply = await self.deps.bus.ask(message, user=self.username)
+        try:
+            reply = await self.deps.bus.ask(message, user=self.username)
+        except Expired as error:
+            if isinstance(message, Command):
+                raise
+            # To whoever only looks, too late is no conflict with anything: he asks again.
+            raise UpstreamUnavailable(error.detail) from error
         return passed_on(reply.status, reply.body, reply.headers)
 
 

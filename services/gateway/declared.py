@@ -28,9 +28,9 @@ from services.gateway.models_base import Problem
 PUBLIC: dict[str, Any] = {"security": []}
 """`openapi_extra` of a route that needs no sign-in."""
 
-READ = (Unauthenticated, Forbidden, InvalidInput, UpstreamUnavailable)
+READ = (Unauthenticated, Forbidden, InvalidInput, TooLarge, UpstreamUnavailable)
 """What every signed-in read may answer."""
-WRITE = (*READ, TooLarge, NoAnswer)
+WRITE = (*READ, Expired, NoAnswer)
 """What every signed-in change may answer."""
 FLOW = (
     *WRITE,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TypeVar
 
-import orjson
+from pydantic import ValidationError
 
+from libs.common import log
 from libs.common.errors import AppError
 from libs.common.messages.base import Query
 from libs.common.messages.forensics import GetForensicsStatus
@@ -15,8 +16,13 @@ from libs.common.messages.orders import GetOrdersStatus
 from libs.common.messages.pricing import GetMarketStatus, GetPricingStatus
 from libs.common.messages.vocabulary import Severity
 from services.gateway.caller import Caller
+from services.gateway.models_base import Answer
 from services.gateway.models_market import MarketStatus
-from services.gateway.models_system import Banner, Feed, ServiceLine, SystemStatus
+from services.gateway.models_system import Banner, ServiceLine, SystemStatus, Told
+
+_log = log.get(__name__)
+
+A = TypeVar("A", bound=Answer)
 
 ASKED: dict[str, Query] = {
     "orders": GetOrdersStatus(),
@@ -35,18 +41,18 @@ LOUDNESS = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 2, Severi
 
 async def status(caller: Caller) -> SystemStatus:
     """Merge what every service says. A silent one becomes a line and a banner, never an error."""
-    market, *told = await asyncio.gather(
-        _told(caller, GetMarketStatus()), *(_told(caller, question) for question in ASKED.values())
+    market, told = await asyncio.gather(
+        _told(caller, GetMarketStatus(), MarketStatus),
+        asyncio.gather(*(_told(caller, question, Told) for question in ASKED.values())),
     )
     answers = dict(zip(ASKED, told, strict=True))
-    banners = [Banner.model_validate(one) for answer in answers.values() if answer for one in answer.get("banners", ())]
-    feeds = [Feed.model_validate(one) for answer in answers.values() if answer for one in answer.get("feeds", ())]
     silent = [name for name, answer in answers.items() if answer is None]
+    banners = [banner for answer in told if answer for banner in answer.banners]
     return SystemStatus(
         banners=sorted([*_ours(caller, silent), *banners], key=lambda banner: LOUDNESS[banner.level]),
-        feeds=feeds,
+        feeds=[feed for answer in told if answer for feed in answer.feeds],
         services=[ServiceLine(name="gateway", ok=True), *(ServiceLine(name=n, ok=n not in silent) for n in answers)],
-        market=MarketStatus.model_validate(market) if market else None,
+        market=market,
         page_fallback_s=caller.deps.settings.page_fallback_s,
     )
 
@@ -68,11 +74,14 @@ def _ours(caller: Caller, silent: list[str]) -> list[Banner]:
     return banners
 
 
-async def _told(caller: Caller, question: Query) -> dict[str, Any] | None:
-    """Ask one service. No answer, or an error in its place, is None."""
+async def _told(caller: Caller, question: Query, shape: type[A]) -> A | None:
+    """Ask one service. No answer, an error in its place or one that cannot be read is None."""
     try:
         async with asyncio.timeout(caller.deps.settings.status_timeout_s):
             reply = await caller.deps.bus.ask(question, user=caller.username)
-        return dict(orjson.loads(reply.body))
+        return shape.model_validate_json(reply.body)
     except (AppError, TimeoutError):
+        return None
+    except ValidationError as error:
+        _log.error("status_unreadable", question=type(question).__name__, fields=error.error_count())
         return None

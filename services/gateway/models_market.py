@@ -32,14 +32,16 @@ class StatusAsked(Body):
 
 
 class MarketStatus(Answer):
-    """The session of a venue, and when it changes."""
+    """The session of the user's venue in market time, and when it changes as far as that is known."""
 
-    mode: str
+    mode: str | None = None
     state: str
     date: date
-    next_change_at: datetime | None
-    next_state: str | None
     now: datetime
+    next_change_at: datetime | None = None
+    next_state: str | None = None
+    next_open_at: datetime | None = None
+    follows_calendar: bool | None = None
 
 
 class Expirations(Answer):

@@ -75,6 +75,13 @@ class Feed(Answer):
     ok: bool
 
 
+class Told(Answer):
+    """What one service says of itself."""
+
+    banners: tuple[Banner, ...] = ()
+    feeds: tuple[Feed, ...] = ()
+
+
 class ServiceLine(Answer):
     """Whether a service answers."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from libs.common.errors import NotFound
+from libs.common.errors import NotFound, UpstreamAuth
 from libs.common.messages.pricing import GetChain, GetMarketStatus, ListExpirations
 from services.gateway.declared import READ, operation_name, problems
 from services.gateway.models_base import Ticker
@@ -16,7 +16,7 @@ from services.gateway.permissions import Viewer
 router = APIRouter(prefix="/api/market", tags=["market"], generate_unique_id_function=operation_name)
 
 TickerPath = Annotated[Ticker, Path()]
-LOOK_UP = problems(*READ, NotFound)
+LOOK_UP = problems(*READ, NotFound, UpstreamAuth)
 
 
 @router.get("/status", response_model=MarketStatus, responses=problems(*READ))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from libs.common.errors import Conflict, ContractInUse, LiveNotEnabled, UpstreamAuth, UpstreamRefused
+from libs.common.errors import Conflict, ContractInUse, LiveNotEnabled, NotFound, UpstreamAuth, UpstreamRefused
 from libs.common.messages.orders import StoreCredentials, TestCredentials
 from services.gateway import preferences
 from services.gateway.declared import READ, WRITE, operation_name, problems
@@ -20,7 +20,7 @@ from services.gateway.permissions import Admin, Viewer
 
 router = APIRouter(prefix="/api/settings", tags=["settings"], generate_unique_id_function=operation_name)
 
-AT_THE_BROKER = (*WRITE, LiveNotEnabled, Conflict, ContractInUse, UpstreamAuth, UpstreamRefused)
+AT_THE_BROKER = (*WRITE, LiveNotEnabled, NotFound, Conflict, ContractInUse, UpstreamAuth, UpstreamRefused)
 
 
 @router.get("", response_model=Settings, responses=problems(*READ))
