@@ -63,13 +63,24 @@ def decode_account(body: bytes) -> Account:
     return Account(**_revive(values), positions=positions)
 
 
+class JournalTaken(RuntimeError):
+    """Another simulator works on this data."""
+
+
 class Journal:
     """An SQLite file in WAL mode: a commit is in the operating system's hands before it returns."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("pragma journal_mode=wal")
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        try:
+            self._db.execute("pragma locking_mode=exclusive")
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute("begin immediate")
+            self._db.execute("commit")
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise JournalTaken(f"{path} is in use by another simulator, or cannot be written: {error}") from error
         self._db.execute("pragma synchronous=normal")
         self._db.execute("pragma cache_size=-4000")
         self._db.executescript(SCHEMA)

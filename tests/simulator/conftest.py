@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -27,10 +26,10 @@ def trader(simulator: SimulatorProcess) -> Iterator[Trader]:
     one.close()
 
 
-@pytest.fixture
-def own_simulator(tmp_path: Path) -> Iterator[SimulatorProcess]:
+@pytest.fixture(scope="module")
+def own_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     """Start a process that a test may kill."""
-    running = SimulatorProcess(tmp_path).start()
+    running = SimulatorProcess(tmp_path_factory.mktemp("own")).start()
     yield running
     if running.process and running.process.poll() is None:
         running.stop()

@@ -225,3 +225,13 @@ def test_cash_tells_money_value_and_result(trader: Trader) -> None:
     assert (trader.cash()["cash"], trader.cash()["realized"]) == (100_200.0, 200.0)
     balances = trader.get("/balances").json()["balances"]
     assert (balances["total_cash"], balances["close_pl"], balances["open_pl"]) == (100_200.0, 200.0, 0.0)
+
+
+def test_orders_fill_by_themselves_as_the_seeded_path_moves(trader: Trader) -> None:
+    option = trader.contract()
+    trader.place(entry(option))
+    bid = quote(trader, option)["bid"]
+    group = trader.place(bracket(option, 1, target=round(bid * 1.05, 1), stop=round(bid * 0.95, 1)))
+    trader.control("clock", speed=5000)
+    eventually(lambda: trader.truth(group)["status"] == "filled", within_s=10)
+    assert sorted(leg["status"] for leg in trader.truth(group)["leg"]) == ["canceled", "filled"]

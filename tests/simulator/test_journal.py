@@ -30,6 +30,7 @@ def told(trader: Trader) -> dict[str, Any]:
 
 def test_everything_survives_a_kill(own_simulator: SimulatorProcess, reborn: Reborn) -> None:
     trader = Trader(own_simulator.url, "token-1")
+    trader.control("reset")
     option, group = trader.protected(quantity=2)
     trader.buy(trader.contract(strike=22), price=1.5, tag="bk-1")
     trader.control("toggles", otoco_release="first_fill")
@@ -48,6 +49,7 @@ def test_everything_survives_a_kill(own_simulator: SimulatorProcess, reborn: Reb
 
 def test_what_was_due_still_happens_after_a_kill(own_simulator: SimulatorProcess, reborn: Reborn) -> None:
     trader = Trader(own_simulator.url, "token-2")
+    trader.control("reset")
     trader.control("toggles", sibling_cancel_ms=1000, parent_fill_ms=1100)
     option, group = trader.protected()
     trader.control("price", symbol=option, price=7.0)
@@ -62,6 +64,7 @@ def test_what_was_due_still_happens_after_a_kill(own_simulator: SimulatorProcess
 
 def test_no_answered_order_is_lost_however_the_kill_falls(own_simulator: SimulatorProcess, reborn: Reborn) -> None:
     trader = Trader(own_simulator.url, "token-3")
+    trader.control("reset")
     option = trader.contract()
     trader.control("price", symbol=option, price=1)
     answered = [trader.place(entry(option, tag=f"bk-{n}")) for n in range(20)]
@@ -73,6 +76,7 @@ def test_no_answered_order_is_lost_however_the_kill_falls(own_simulator: Simulat
 
 def test_market_time_and_prices_go_on_after_a_kill(own_simulator: SimulatorProcess, reborn: Reborn) -> None:
     trader = Trader(own_simulator.url, "token-4")
+    trader.control("reset")
     trader.control("clock", now="2027-03-01T15:00:00Z", speed=0)
     prices = trader.get("/markets/quotes", symbols="SPY,AAPL,S123").json()
     trader = reborn(trader)
@@ -99,6 +103,7 @@ def test_a_bracket_placed_before_the_kill_is_cancelled_after_it(
     own_simulator: SimulatorProcess, reborn: Reborn
 ) -> None:
     trader = Trader(own_simulator.url, "token-6")
+    trader.control("reset")
     option = trader.contract()
     trader.buy(option)
     group = trader.place(bracket(option, 1, target=6, stop=4))
