@@ -124,6 +124,7 @@ class Link:
         if self.connected:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
                 await self._client.flush(2)
+                await self._client.flush(2)
         if not self._client.is_closed:
             await self._client.close()
 
@@ -140,6 +141,12 @@ class Link:
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise away() from error
         self.last_ok_at = self._clock.now()
+
+    async def settle(self) -> None:
+        """Return once the server has seen everything said so far. Raises: UpstreamUnavailable."""
+        # The library's first ping overtakes commands that wait to be written; the second is behind them.
+        await self.beat()
+        await self.beat()
 
     def is_lost_for_good(self) -> bool:
         """Whether the library stopped trying to reconnect, which it must never do."""

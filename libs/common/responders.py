@@ -59,8 +59,7 @@ class Responders:
             await self._listen(mark, tasks)
         for handler in hears:
             await self._hear(marked(handler, Hears))
-        # A round trip: only now does the server know that we listen.
-        await self._bus.beat()
+        await self._bus.settle()
 
     async def stop(self) -> None:
         """Take nothing new; what was taken goes on."""
