@@ -139,7 +139,7 @@ class JobRunner:
             async with self._db.for_worker() as unit:
                 claimed = await job_rows.claim(unit, wanted)
                 next_s = await job_rows.next_due_s(unit, [one.kind for one in wanted])
-        except (UpstreamUnavailable, OutcomeUnknown) as error:
+        except AppError as error:
             # What an unknown commit claimed comes back when its lease is over.
             if not self._trouble:
                 _log.warning("jobs_wait", detail=error.detail)

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from libs.common import log
 from libs.common.db import Database, Unit
-from libs.common.errors import AppError, OutcomeUnknown, UpstreamUnavailable
+from libs.common.errors import AppError, UpstreamUnavailable
 from libs.common.metrics import METRICS
 from libs.common.outbox_rows import Stored
 from libs.common.waiting import first_of
@@ -188,7 +188,7 @@ class Relay:
     async def _try_turn(self) -> Turn | None:
         try:
             turn = await self.turn()
-        except (UpstreamUnavailable, OutcomeUnknown) as error:
+        except AppError as error:
             if self._trouble != error.detail:
                 _log.warning("relay_waits", detail=error.detail)
             self._trouble = error.detail
