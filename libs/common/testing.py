@@ -7,10 +7,11 @@ import inspect
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import asyncpg
 
+from libs.common.beats import Beats
 from libs.common.clock import Clock, ManualClock
 from libs.common.db import Database, login_url
 from libs.common.errors import AppError, UpstreamUnavailable
@@ -19,8 +20,12 @@ from libs.common.messages.base import Asked, Tick
 from libs.common.messages.durables import SERVICES
 from libs.common.migrate import VERSION_TABLE, migrate
 from libs.common.roles import password_variable
+from libs.common.service import Service
 
-__all__ = ["FakeBus", "ManualClock", "TestDatabase", "eventually"]
+if TYPE_CHECKING:
+    from libs.common.process import Process
+
+__all__ = ["FakeBus", "ManualClock", "TestDatabase", "eventually", "serve"]
 
 T = TypeVar("T")
 
@@ -48,6 +53,27 @@ async def eventually(predicate: Callable[[], Any], within_s: float = 5.0, every_
             message = f"not within {within_s:g} s; the last answer was {found!r}"
             raise AssertionError(message)
         await asyncio.sleep(every_s)
+
+
+@asynccontextmanager
+async def serve(
+    service: Service, *, clock: Clock | None = None, beats: Beats | None = None, within_s: float = 20.0
+) -> AsyncIterator[Process]:
+    """Run a service in this process until the block ends; it is ready when the block begins. Units: seconds."""
+    # Only who asks for it pays for the web server.
+    from libs.common.process import Process  # noqa: PLC0415
+
+    process = Process(service, clock=clock, beats=beats)
+    running = asyncio.create_task(process.run(signals=False))
+    try:
+        await eventually(lambda: process.ready.is_ready or running.done(), within_s)
+        if running.done():
+            message = f"{service.name} ended with code {running.result()} instead of getting ready"
+            raise AssertionError(message)
+        yield process
+    finally:
+        process.stop()
+        await running
 
 
 class FakeBus:
