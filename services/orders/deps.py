@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from libs.broker.base import BrokerProvider, Priority
@@ -17,10 +17,12 @@ from libs.common.db import Database
 from libs.common.errors import AppError, UpstreamAuth
 from libs.common.messages.vocabulary import BrokerMode
 from libs.common.vault import Vault
+from services.orders import store
 from services.orders.settings import Settings
 from services.orders.steps import Moment
 from services.orders.store import Loaded
 from services.orders.trade import View
+from services.orders.watching import Watches
 
 _log = log.get(__name__)
 
@@ -42,6 +44,7 @@ class Deps:
     factory: BrokerFactory
     vault: Vault
     tasks: asyncio.TaskGroup
+    watches: Watches = field(default_factory=Watches)
 
     def broker(
         self, mode: BrokerMode, account_id: str, ciphertext: str, priority: Priority = Priority.ENTRY
@@ -60,6 +63,11 @@ class Deps:
     def moment(self, loaded: Loaded) -> Moment:
         """Return now, by the database, with our waits."""
         return Moment(loaded.now, self.settings.order_waits, bus_away=not self.bus.connected)
+
+    async def look(self, view: View) -> View:
+        """Read a trade as it is now."""
+        async with self.db.for_user(view.trade.username) as unit:
+            return (await store.read_view(unit, view.trade.id)).view
 
     def spawn(self, work: Coroutine[Any, Any, Any], view: View) -> asyncio.Task[Any]:
         """Carry on beyond the request; what fails is stored state, so recovery goes on from there."""

@@ -13,9 +13,7 @@ claim by the database's time; a crash at any mark leaves stored state from which
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from libs.common.db import Unit
@@ -44,27 +42,6 @@ class Claim:
     ends: float
 
 
-@dataclass(slots=True)
-class Watch:
-    """Lets a request wait for a state while the flow goes on: set once `until` holds, or the flow paused or ended."""
-
-    until: Callable[[View], bool]
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def saw(self, view: View) -> None:
-        """Look at a stored state."""
-        if self.until(view):
-            self.reached.set()
-
-    async def wait(self, within_s: float) -> None:
-        """Wait until it was seen, or for so long."""
-        try:
-            async with asyncio.timeout(within_s):
-                await self.reached.wait()
-        except TimeoutError:
-            return
-
-
 @dataclass(frozen=True, slots=True)
 class _Turn:
     """What one transaction led to: a call to make, or a pause until `due_at` (None: until news)."""
@@ -76,24 +53,19 @@ class _Turn:
     again: bool = False
 
 
-async def drive(deps: Deps, claim: Claim, *, watch: Watch | None = None) -> datetime | None:
+async def drive(deps: Deps, claim: Claim) -> datetime | None:
     """Drive a claimed trade until it waits; returns when to look next. Raises: UpstreamUnavailable, OutcomeUnknown."""
     outcome: Outcome | None = None
-    try:
-        while True:
-            turn = await _turn(deps, claim, outcome)
-            if watch is not None:
-                watch.saw(turn.loaded.view)
-            await deps.beats.at(f"orders.{_beat(turn)}")
-            if turn.call is None and not turn.again:
-                return turn.due_at
-            outcome = None
-            if turn.call is not None:
-                outcome = await talk.perform(turn.call, turn.loaded, deps, claim_ends=turn.ends)
-                await deps.beats.at(f"orders.{_name(turn.call)}.answered")
-    finally:
-        if watch is not None:
-            watch.reached.set()
+    while True:
+        turn = await _turn(deps, claim, outcome)
+        deps.watches.saw(turn.loaded.view)
+        await deps.beats.at(f"orders.{_beat(turn)}")
+        if turn.call is None and not turn.again:
+            return turn.due_at
+        outcome = None
+        if turn.call is not None:
+            outcome = await talk.perform(turn.call, turn.loaded, deps, claim_ends=turn.ends)
+            await deps.beats.at(f"orders.{_name(turn.call)}.answered")
 
 
 async def take_over(deps: Deps, trade_id: str, username: str) -> datetime | None:

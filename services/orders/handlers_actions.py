@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from libs.market.clock import is_after_last_trade
 from libs.market.options import OccSymbol
 from services.orders import asking, brackets, requests, saving, store, store_lists, store_requests, talk
 from services.orders.deps import Deps
-from services.orders.flow import JOB, Claim, Watch, drive
+from services.orders.flow import JOB, Claim, drive
 from services.orders.plan import is_running
 from services.orders.steps import Moment
 from services.orders.store import Loaded
@@ -78,15 +79,22 @@ async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
     stored = await _store(command, ctx, deps, market)
     if isinstance(stored, Request):
         return await requests.replayed(deps, command, ctx, stored)
-    if stored.claim is not None:
-        action_id = stored.action_id
-        watch = Watch(until=lambda view: not any(action.id == action_id for action in view.actions))
-        deps.spawn(drive(deps, stored.claim, watch=watch), stored.view)
-        await watch.wait(deps.settings.action_answer_s)
+    await _waited(deps, stored)
     async with deps.db.for_user(ctx.user) as unit:
         key = command.idempotency_key
         request = requests.begun(command, ctx, key, trade_id=command.trade_id, action_id=stored.action_id)
         return await requests.answer(unit, ctx.user, request)
+
+
+async def _waited(deps: Deps, stored: _Stored) -> None:
+    """Drive what began, and wait for its end for a while; what is only stored is answered at once."""
+    action = stored.view.running
+    if action is None or action.id != stored.action_id:
+        return
+    with deps.watches.on(stored.view.trade.id, lambda view: action.id not in {a.id for a in view.actions}) as watch:
+        if stored.claim is not None:
+            deps.spawn(drive(deps, stored.claim), stored.view)
+        await watch.wait(partial(deps.look, stored.view), deps.settings.action_answer_s)
 
 
 async def _check_version(unit: Unit, command: Asked, view: View) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from libs.broker.base import BrokerProvider
@@ -27,7 +28,7 @@ from libs.market.options import OccSymbol
 from services.orders import accounts, brackets, limits, requests, saving, store, store_requests, talk
 from services.orders.brackets import Prices
 from services.orders.deps import Deps
-from services.orders.flow import JOB, Claim, Watch, drive
+from services.orders.flow import JOB, Claim, drive
 from services.orders.preferences import TradingSettings
 from services.orders.steps import Moment
 from services.orders.store_requests import Account, Request
@@ -73,9 +74,9 @@ async def place_trade(command: PlaceTrade, ctx: Context, deps: Deps) -> Reply:
     if isinstance(stored, Request):
         return await requests.replayed(deps, command, ctx, stored)
     claim, view = stored
-    watch = Watch(until=_entry_is_known)
-    deps.spawn(drive(deps, claim, watch=watch), view)
-    await watch.wait(deps.settings.place_answer_s)
+    with deps.watches.on(view.trade.id, _entry_is_known) as watch:
+        deps.spawn(drive(deps, claim), view)
+        await watch.wait(partial(deps.look, view), deps.settings.place_answer_s)
     async with deps.db.for_user(ctx.user) as unit:
         request = requests.begun(command, ctx, command.idempotency_key, trade_id=view.trade.id, action_id=None)
         return await requests.answer(unit, ctx.user, request)

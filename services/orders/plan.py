@@ -12,7 +12,7 @@ from datetime import datetime
 
 from libs.common.messages.vocabulary import OrderStatus, TradeStatus
 from services.orders import adjusting, aftermath, closing, placement, protecting
-from services.orders.steps import CheckOpen, Moment, Step, Wait
+from services.orders.steps import CheckOpen, EndAction, Moment, Step, Wait
 from services.orders.trade import ActionKind, ActionState, View
 
 
@@ -44,7 +44,7 @@ def is_running(view: View, moment: Moment) -> bool:
 
 def _of_flow(view: View, moment: Moment) -> Step:
     if view.trade.status is TradeStatus.CLOSED:
-        return aftermath.plan(view, moment)
+        return _end_of_actions(view) or aftermath.plan(view, moment)
     close = view.close_action
     if close is not None and close.state is not ActionState.QUEUED:
         return closing.plan(view, close, moment)
@@ -54,3 +54,13 @@ def _of_flow(view: View, moment: Moment) -> Step:
     if running is not None and running.kind is ActionKind.ADJUST:
         return adjusting.plan(view, running, moment)
     return protecting.plan(view, moment)
+
+
+def _end_of_actions(view: View) -> Step | None:
+    """End what was asked of a trade that is over: a close has what it wanted, an adjust came too late."""
+    action = next((action for action in view.actions if action.is_active), None)
+    if action is None:
+        return None
+    if action.kind is ActionKind.CLOSE:
+        return EndAction(action.id, ActionState.DONE)
+    return EndAction(action.id, ActionState.FAILED, "the position ended meanwhile")

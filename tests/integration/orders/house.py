@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -114,6 +114,9 @@ class Sim:
         await self._http.aclose()
 
 
+ANY_CONTRACT = OccSymbol("SPY", date(2026, 12, 18), OptionType.CALL, Decimal(1))
+
+
 @dataclass
 class House:
     """Orders with one user, their PAPER account, and the simulator."""
@@ -125,7 +128,9 @@ class House:
     bus: FakeBus
     user: str
     account_id: str = ""
-    contract: OccSymbol = field(default_factory=lambda: OccSymbol("SPY", date(2026, 12, 18), OptionType.CALL, Decimal(1)))
+    contract: OccSymbol = field(
+        default_factory=lambda: OccSymbol("SPY", date(2026, 12, 18), OptionType.CALL, Decimal(1))
+    )
 
     @property
     def occ(self) -> str:
@@ -140,7 +145,9 @@ class House:
         """Pin the contract's price, fills and triggers included."""
         await self.sim.control("price", symbol=self.occ, price=price)
 
-    async def fault(self, kind: str, *, method: str = "POST", path: str = "orders", times: int = 1, **more: Any) -> None:
+    async def fault(
+        self, kind: str, *, method: str = "POST", path: str = "orders", times: int = 1, **more: Any
+    ) -> None:
         """Let the broker misbehave."""
         match = {"method": method, "path": path, "account": self.account_id}
         await self.sim.control("faults", match=match, kind=kind, times=times, **more)
@@ -172,7 +179,8 @@ class House:
                 return await handlers_actions.adjust_trade(command, ctx, self.deps)
             case WithdrawTrade():
                 return await handlers_actions.withdraw_trade(command, ctx, self.deps)
-        raise AssertionError(command)
+            case _:
+                raise AssertionError(command)
 
     def context(self, **changes: Any) -> Context:
         """Write the context of a message of the user."""
@@ -197,6 +205,7 @@ class House:
                 "join orders.trade_views v on v.trade_id = t.id where t.id = $1",
                 trade_id,
             )
+        assert row is not None
         return dict(row) | {"orders": orjson.loads(row["orders"])}
 
     async def until(self, trade_id: str, within_s: float = 8.0, **wanted: Any) -> dict[str, Any]:
@@ -235,7 +244,7 @@ class House:
 
     async def sync(self) -> None:
         """Play monitor: tell everything the broker shows of this account's orders."""
-        from tests.integration.orders.monitor import tell_all  # noqa: PLC0415 - the two need each other
+        from tests.integration.orders.monitor import tell_all
 
         await tell_all(self)
 
@@ -275,7 +284,8 @@ async def a_house(
 
 async def _settle_in(house: House) -> None:
     settings = await settled_in(house.deps, house.user)
-    assert settings.broker_mode is BrokerMode.PAPER and settings.account_id, "the simulator gave no account"
+    assert settings.broker_mode is BrokerMode.PAPER
+    assert settings.account_id, "the simulator gave no account"
     house.account_id = settings.account_id
     async with house.db.for_user(house.user) as unit:
         await store_accounts.lock_settings(unit, house.user)
@@ -297,5 +307,3 @@ def environment(simulator: str) -> dict[str, str]:
         "ENCRYPTION_KEY": KEY,
         "SIMULATOR_URL": simulator,
     }
-
-

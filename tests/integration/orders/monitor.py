@@ -24,7 +24,7 @@ async def tell_all(house: House) -> None:
     """Read the account's orders and tell each."""
     settings = house.deps.settings
     async with house.db.for_user(house.user) as unit:
-        from services.orders import store_accounts  # noqa: PLC0415
+        from services.orders import store_accounts
 
         account = (await store_accounts.accounts_of(unit, house.user))[0]
     broker = house.deps.broker(BrokerMode.PAPER, account.account_id, account.token_ciphertext)
