@@ -128,9 +128,7 @@ class House:
     bus: FakeBus
     user: str
     account_id: str = ""
-    contract: OccSymbol = field(
-        default_factory=lambda: OccSymbol("SPY", date(2026, 12, 18), OptionType.CALL, Decimal(1))
-    )
+    contract: OccSymbol = ANY_CONTRACT
 
     @property
     def occ(self) -> str:
