@@ -27,12 +27,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def trader(stack: Stack) -> Trader:
-    """Return somebody new who is signed in."""
-    return Trader(stack.gateway_url).join()
+def trader(stack: Stack) -> Iterator[Trader]:
+    """Yield somebody new who is signed in."""
+    with Trader(stack.gateway_url) as somebody:
+        yield somebody
 
 
 @pytest.fixture
-def simulator(stack: Stack) -> Simulator:
-    """Return the outside world's controls."""
-    return stack.simulator()
+def simulator(stack: Stack) -> Iterator[Simulator]:
+    """Yield the outside world's controls."""
+    with stack.simulator() as world:
+        yield world

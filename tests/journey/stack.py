@@ -86,6 +86,14 @@ class Simulator:
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=10)
 
+    def __enter__(self) -> Simulator:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def orders(self, account: str) -> list[dict[str, Any]]:
         """List every order of an account, legs included."""
         return list(self._get("/_control/orders", account=account))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
@@ -36,6 +37,21 @@ class Trader:
         self.login()
         self.eventually(lambda: self.http.put("/api/settings", json=WIDE).status_code == 200, 15)
         return self
+
+    def __enter__(self) -> Trader:
+        """Join."""
+        return self.join()
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.http.close()
+
+    @contextmanager
+    def back(self) -> Iterator[Trader]:
+        """Sign in again."""
+        with self.http:
+            self.login()
+            yield self
 
     def login(self) -> None:
         """Sign in."""
@@ -111,16 +127,7 @@ class Trader:
 
     def eventually(self, holds: Callable[[], bool], within_s: float) -> bool:
         """Try again until it holds or the time is up; an unreachable gateway does not hold."""
-        ends = time.monotonic() + within_s
-        while True:
-            try:
-                if holds():
-                    return True
-            except httpx.TransportError:
-                pass
-            if time.monotonic() > ends:
-                return False
-            time.sleep(0.05)
+        return eventually(holds, within_s)
 
     # ── the live feed ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,33 +135,44 @@ class Trader:
     def listening(self, last_event_id: str | None = None) -> Iterator[list[Json]]:
         """Collect what the live feed says: {event, id, data}."""
         heard: list[Json] = []
-        done = threading.Event()
-        connected = threading.Event()
-        listener = threading.Thread(target=self._listen, args=(heard, connected, done, last_event_id), daemon=True)
-        listener.start()
-        assert connected.wait(10), "the live feed did not open"
-        try:
-            yield heard
-        finally:
-            # The thread ends with the next line, a comment at the latest; nobody waits for it.
-            done.set()
-
-    def _listen(
-        self, heard: list[Json], connected: threading.Event, done: threading.Event, last_event_id: str | None
-    ) -> None:
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-        cookies = dict(self.http.cookies)
-        client = httpx.Client(base_url=self.http.base_url, cookies=cookies, timeout=httpx.Timeout(10, read=40))
+        client = httpx.Client(base_url=self.http.base_url, cookies=dict(self.http.cookies), timeout=40)
         with client, client.stream("GET", "/api/stream", headers=headers) as answer:
             answer.raise_for_status()
-            connected.set()
-            frame: Json = {}
-            for line in answer.iter_lines():
-                if done.is_set():
-                    return
-                if line == "" and frame:
+            listener = threading.Thread(target=_collect, args=(answer, heard))
+            listener.start()
+            try:
+                yield heard
+            finally:
+                # A thread that waits for the next line wakes only when the connection ends.
+                answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+                listener.join()
+
+
+def _collect(answer: httpx.Response, heard: list[Json]) -> None:
+    frame: Json = {}
+    try:
+        for line in answer.iter_lines():
+            if line == "":
+                if "event" in frame:
                     heard.append(frame)
-                    frame = {}
-                elif line and not line.startswith(":"):
-                    name, _, value = line.partition(": ")
-                    frame[name] = orjson.loads(value) if name == "data" else value
+                frame = {}
+            elif not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                frame[name] = orjson.loads(value) if name == "data" else value
+    except httpx.TransportError:
+        return
+
+
+def eventually(holds: Callable[[], bool], within_s: float) -> bool:
+    """Try again until it holds or the time is up; a server that cannot be reached does not hold."""
+    ends = time.monotonic() + within_s
+    while True:
+        try:
+            if holds():
+                return True
+        except httpx.TransportError:
+            pass
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.05)
