@@ -17,9 +17,10 @@ export const farewell = createStore<string | null>(null);
 export const useMe = () => useQuery({ queryKey: keys.me, queryFn: me, staleTime: Number.POSITIVE_INFINITY });
 
 function forgetEverything(): void {
-  forgetPositions();
-  queryClient.clear();
+  // The page is watching this one: setting it shows the login form, which removing it would not.
   queryClient.setQueryData(keys.me, null);
+  queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== keys.me[0] });
+  forgetPositions();
 }
 
 whenUnauthenticated(() => {
