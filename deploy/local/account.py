@@ -24,7 +24,8 @@ FALLBACK_USER = "nobody"
 
 _CAP_DAC_OVERRIDE = 1
 _CAP_DAC_READ_SEARCH = 2
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -68,10 +69,12 @@ def server_account(data_dir: Path, program: Path) -> Account | None:
 def become(account: Account) -> None:
     """Turn this (just forked) process into the account for good, keeping only its named capabilities."""
     libc = LIBC if account.capabilities else None
+    # Without this bit a change of user drops capabilities, and access(2), which PostgreSQL asks before it runs its
+    # own programs, ignores them.
+    if libc is not None and libc.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_SECUREBITS)")
     os.setgroups([])
     os.setgid(account.gid)
-    if libc is not None:
-        libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setuid(account.uid)
     if libc is None:
         return

@@ -210,7 +210,9 @@ class EmbeddedPostgres:
             raise StackProblem("postgres", why, "run ./bookend as an ordinary user") from None
         if made.returncode != 0:
             raise StackProblem(
-                "postgres", f"initdb: {made.stderr.strip()[-600:]}", f"see whether {self.data_dir} has room"
+                "postgres",
+                f"initdb: {made.stderr.strip()[-600:]}",
+                f"see that {self.data_dir} has room and can be written",
             )
 
     def _psql(self, statement: str) -> subprocess.CompletedProcess[str]:
