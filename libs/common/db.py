@@ -83,12 +83,12 @@ class Database:
             await unit.now()
 
     async def reached(self) -> None:
-        """Wait until PostgreSQL answers, however long it takes."""
+        """Wait until PostgreSQL answers and knows our doors, however long it takes."""
         wait_s = 0.05
         while True:
             try:
                 await self.probe()
-            except UpstreamUnavailable:
+            except (UpstreamUnavailable, InvariantBroken):
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 1.0)
             else:

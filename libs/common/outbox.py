@@ -52,8 +52,8 @@ update {schema}.outbox set published_at = clock_timestamp() where id = any($1) a
 """
 
 _OLDEST = """
-select coalesce(extract(epoch from clock_timestamp() - min(occurred_at)), 0)::float8
-from {schema}.outbox where published_at is null
+select extract(epoch from clock_timestamp() - occurred_at)::float8
+from {schema}.outbox where published_at is null order by id limit 1
 """
 
 _EPOCH = "select epoch from {schema}.relay_state"
@@ -199,7 +199,8 @@ class Relay:
         return turn
 
     async def _measure(self, unit: Unit) -> None:
-        _AGE.set((await unit.fetch(_OLDEST.format(schema=unit.schema)))[0][0])
+        oldest = await unit.fetch(_OLDEST.format(schema=unit.schema))
+        _AGE.set(oldest[0][0] if oldest else 0)
 
     async def _follow_epoch(self, unit: Unit) -> None:
         epoch = await self._publisher.epoch()

@@ -29,6 +29,7 @@ from libs.common.metrics import METRICS
 from libs.common.outbox import Relay
 from libs.common.readiness import Dependency, Readiness, Stage
 from libs.common.responders import Responders
+from libs.common.schema import schema_reached
 from libs.common.service import Chassis, Service
 from libs.common.streams import Streams
 from libs.common.web import Web
@@ -183,7 +184,7 @@ class Process:
         self.ready.waits_for = "database"
         self.ready.watch("database", AGE_LIMIT_S, lambda: self.db.age_s)
         await self.db.open()
-        if not await self._until(self.db.reached()):
+        if not await self._until(schema_reached(self.db)):
             return None
         self.ready.waits_for = "dependencies"
         return await stack.enter_async_context(self._service.open(self.chassis))

@@ -13,9 +13,10 @@ import asyncpg
 import pytest
 
 from deploy.local.postgres import EmbeddedPostgres
-from libs.common import migrate, roles
+from libs.common import migrate, roles, schema
 from libs.common.messages.durables import SERVICES
-from libs.common.testing import TestDatabase
+from libs.common.schema import schema_reached
+from libs.common.testing import TestDatabase, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -185,3 +186,23 @@ async def test_passwords_are_stored_as_verifiers_made_here(migrated: TestDatabas
     assert not refused
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(migrated.url, user="orders_service", password="wrong")
+
+
+async def test_a_service_waits_for_its_migrations_and_takes_newer_ones(
+    fresh: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fresh.opened("orders") as db:
+        waiting = asyncio.create_task(schema_reached(db, wait_s=0.02))
+        await fresh.migrate(services=())
+        await eventually(lambda: db.age_s is not None)
+        assert not waiting.done()
+        await fresh.migrate()
+        await asyncio.wait_for(waiting, 5)
+        async with fresh.admin() as admin:
+            await admin.execute("update orders.alembic_version set version_num = '9999_from_the_future'")
+        await asyncio.wait_for(schema_reached(db), 5)
+        async with fresh.admin() as admin:
+            await admin.execute("update orders.alembic_version set version_num = '0000_before'")
+        monkeypatch.setattr(schema, "_known", lambda _: ["0000_before", "0001_initial"])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(schema_reached(db, wait_s=0.02), 0.2)
