@@ -1,6 +1,7 @@
 """The door of both vendors' interfaces: who asks, how often, and which fault meets the request."""
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import time
@@ -144,11 +145,16 @@ async def send_reply(send: Send, reply: Reply) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def cut(scope: Scope, receive: Receive) -> None:
     """End the connection without an answer."""
     scope["state"]["transport"].abort()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await until_gone(receive)
 
 
 class Edge:
@@ -204,7 +210,8 @@ class Edge:
         fault = ask.fault
         kind = fault.kind if fault else ""
         if kind in ("hang", "drop_before"):
-            await asyncio.sleep(fault.delay_s if fault else 0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(until_gone(receive), fault.delay_s if fault else 0)
             await cut(scope, receive)
             return None
         if kind in BROKEN and kind not in LANDS_ANYWAY:

@@ -297,7 +297,7 @@ class Exchange:
                 self.finish(order, Status.CANCELED)
             case "reject":
                 self.finish(order, Status.REJECTED, item.reason)
-            case "take_down":
+            case "take_down" if not order.is_terminal:
                 self.end(order, Status.CANCELED, item.reason)
                 self.finish(self.top(order), Status.CANCELED)
             case "cancel_leg" if not order.is_terminal:

@@ -4,7 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from simulator.wire import iso_instant
+
 Entry = dict[str, Any]
+
+
+def _stamp(instant: str) -> str:
+    return iso_instant(datetime.fromisoformat(instant))
 
 
 def history(entries: list[Entry], kind: str | None, symbol: str | None) -> list[Entry]:
@@ -21,7 +27,12 @@ def history(entries: list[Entry], kind: str | None, symbol: str | None) -> list[
             body |= {"commission": 0.0, "price": float(entry["price"]), "symbol": entry["symbol"], "trade_type": shape}
         else:
             body["option_type"] = entry["option_type"]
-        row = {"amount": float(entry["amount"]), "date": entry["at"], "type": entry["kind"], entry["kind"]: body}
+        row = {
+            "amount": float(entry["amount"]),
+            "date": _stamp(entry["at"]),
+            "type": entry["kind"],
+            entry["kind"]: body,
+        }
         found.append(row)
     return found
 
@@ -36,11 +47,11 @@ def gain_and_loss(entries: list[Entry], symbol: str | None) -> list[Entry]:
         gain = proceeds - cost
         opened, closed = datetime.fromisoformat(entry["opened_at"]), datetime.fromisoformat(entry["at"])
         found.append({
-            "close_date": entry["at"],
+            "close_date": _stamp(entry["at"]),
             "cost": float(round(cost, 2)),
             "gain_loss": float(round(gain, 2)),
             "gain_loss_percent": float(round(gain / abs(cost) * 100, 2)) if cost else 0.0,
-            "open_date": entry["opened_at"],
+            "open_date": _stamp(entry["opened_at"]),
             "proceeds": float(round(proceeds, 2)),
             "quantity": float(entry["quantity"]),
             "symbol": entry["symbol"],

@@ -97,7 +97,7 @@ def implied_volatility(ticker: Ticker, price: float, strikes: Floats, years: flo
 def _sides(root: str, spread: float, values: Floats) -> tuple[Ints, Ints]:
     """Put a bid and an ask on the tick around model values. Units: cents."""
     cents = values * 100.0
-    half = np.clip(cents * spread, 1.0, 5.0 if root in PENNY_ROOTS else 60.0) / 2.0
+    half = np.clip(cents * spread, 1.0, 3.5 if root in PENNY_ROOTS else 60.0) / 2.0
     low, high = np.maximum(cents - half, 0.0), cents + half
     coarse = root not in PENNY_ROOTS
     low_tick = np.where(coarse & (low >= 300.0), 5.0, 1.0)

@@ -187,3 +187,14 @@ def test_exits_too_near_each_other_are_refused(trader: Trader) -> None:
     trader.buy(option)
     answer = trader.post(bracket(option, 1, target=5.05, stop=4.99)).json()
     assert answer["errors"]["error"][1] == "OcoPriceDifferenceIsLessThanDelta"
+
+
+def test_a_bracket_filled_by_the_broker_is_not_taken_down_afterwards(trader: Trader) -> None:
+    option = trader.contract()
+    trader.buy(option, quantity=4)
+    trader.control("toggles", wrong_side_ms=300)
+    doubled = trader.place(bracket(option, 1, target=7.0, stop=5.5))
+    happen(trader, "double_fill", order_id=doubled)
+    later = trader.place(bracket(option, 1, target=7.0, stop=5.5))
+    eventually(lambda: trader.truth(later)["status"] == "canceled")
+    assert [leg["status"] for leg in trader.truth(doubled)["leg"]] == ["filled", "filled"]

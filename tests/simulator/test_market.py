@@ -89,7 +89,7 @@ def test_spreads_are_lifelike() -> None:
     strikes = np.array(universe.ladder(spy, spy.base))
     piece = market.price_slice(spy, "SPY", date(2026, 12, 18), strikes, price=spy.base, years=0.08)
     near = np.abs(strikes / spy.base - 1) < 0.03
-    assert (piece.call_ask - piece.call_bid)[near].max() <= 7
+    assert (piece.call_ask - piece.call_bid)[near].max() <= 5
     other = TICKERS["S100"]
     strikes = np.array(universe.ladder(other, other.base))
     piece = market.price_slice(other, "S100", date(2026, 12, 18), strikes, price=other.base, years=0.08)
