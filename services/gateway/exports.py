@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import Response
-from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from libs.common import log
+from libs.common.errors import AppError
 from services.gateway.models_account import Execution
 from services.gateway.models_trades import ExportFormat, Targets, Trade
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from services.gateway.caller import Caller
 
     Paged = ExportTrades | ListExecutions
+
+_log = log.get(__name__)
 
 DECLARED: dict[str, Any] = {
     "description": "The whole list as a file",
@@ -64,9 +68,28 @@ async def stream(caller: Caller, sheet: Sheet, first: Paged, written_as: ExportF
         else (_json(sheet, begun, pages), "application/json")
     )
     disposition = f'attachment; filename="bookend-{sheet.name}.{written_as.value}"'
-    return StreamingResponse(
-        body, media_type=media_type, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"}
-    )
+    return Export(body, headers={"Content-Disposition": disposition, "Content-Type": media_type})
+
+
+class Export(Response):
+    """An answer written page by page. One that cannot be finished is cut, so that nobody takes it for the whole."""
+
+    def __init__(self, parts: AsyncIterator[bytes], headers: dict[str, str]) -> None:
+        super().__init__(headers=headers)
+        del self.headers["content-length"]
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write until the last page; after an error the server cuts a connection whose answer is not complete."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        try:
+            async for part in self._parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        except AppError as error:
+            _log.warning("export_cut", reason=error.detail)
+            return
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _pages(caller: Caller, sheet: Sheet, first: Paged) -> AsyncIterator[list[dict[str, Any]]]:

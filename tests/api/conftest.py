@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.nats import EmbeddedNats
 from libs.common.errors import NotFound
 from libs.common.handlers import Context, Reply
+from libs.common.ids import new_tag
 from libs.common.messages.base import COMMANDS, QUERIES, Asked
 from libs.common.messages.monitor import GetMonitorStatus, SyncNow
 from libs.common.messages.orders import GetTrade, GetTradingSettings, PlaceTrade, UpdateTradingSettings
 from libs.common.testing import TestDatabase
-from tests.integration.gateway.house import PASSWORD, UNSAFE, House, running
+from tests.integration.gateway.house import PASSWORD, UNSAFE, House, own_nats, running
 
 
 @dataclass(frozen=True)
@@ -45,28 +45,30 @@ def _trade(question: Asked, _ctx: Context) -> Any:
     return NotFound(f"no trade {getattr(question, 'trade_id', '')}")
 
 
-@pytest.fixture(scope="session")
-def api(migrated: TestDatabase, nats: EmbeddedNats) -> Iterator[Api]:
-    """Run a gateway for the session."""
+@pytest.fixture(scope="module")
+def api(migrated: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Run a gateway for one file of tests."""
+    folder = tmp_path_factory.mktemp("api-nats")
     started: dict[str, Any] = {}
     is_up = threading.Event()
 
     async def live() -> None:
         started["loop"], started["stop"] = asyncio.get_running_loop(), asyncio.Event()
-        async with running(migrated, nats, stream_comment_s=15) as house:
-            _answer_everything(house)
-            started["url"] = house.url
-            is_up.set()
-            await started["stop"].wait()
+        with own_nats(folder) as nats:
+            async with running(migrated, nats) as house:
+                _answer_everything(house)
+                started["url"] = house.url
+                is_up.set()
+                await started["stop"].wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(live()))
     thread.start()
     try:
         assert is_up.wait(30)
         answer = httpx.post(
-            f"{started['url']}/api/auth/register", json={"username": "schema-tester", "password": PASSWORD}
+            f"{started['url']}/api/auth/register", json={"username": f"tester-{new_tag()[-8:]}", "password": PASSWORD}
         )
-        assert answer.status_code in {201, 409}, answer.text
+        assert answer.status_code == 201, answer.text
         yield Api(started["url"], {**UNSAFE, "Cookie": f"bookend_session={answer.cookies['bookend_session']}"})
     finally:
         started["loop"].call_soon_threadsafe(started["stop"].set)

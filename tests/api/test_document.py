@@ -15,22 +15,25 @@ ENDLESS = "/api/stream"
 ENDS_THE_SESSION = ("/api/auth/logout", "/api/auth/password", "/api/auth/login", "/api/auth/register")
 
 schema = schemathesis.openapi.from_dict(document())
+schema.config.phases.coverage.enabled = False
+# The caller's own session is sent; none is made up.
+signed_in_schema = schemathesis.openapi.from_dict({**document(), "security": []})
 EXAMPLES = settings(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
 
 
-@schema.exclude(path=[ENDLESS, *ENDS_THE_SESSION]).parametrize()
+@signed_in_schema.exclude(path=[ENDLESS, *ENDS_THE_SESSION]).parametrize()
 @EXAMPLES
 def test_a_signed_in_caller_gets_a_documented_answer(case: Case, api: Api) -> None:
     response = case.call(base_url=api.url, headers=api.headers)
     case.validate_response(
         response, checks=[status_code_conformance, content_type_conformance], excluded_checks=[not_a_server_error]
     )
-    assert response.status_code != 500
+    assert response.status_code not in {401, 500}
 
 
 @schema.exclude(path=ENDLESS).parametrize()

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from deploy.local.nats import EmbeddedNats
 from libs.common.testing import TestDatabase
-from tests.integration.gateway.house import House, running
+from tests.integration.gateway.house import House, own_nats, running
 
 
 @pytest.fixture(scope="session")
-async def gateway(migrated: TestDatabase, nats: EmbeddedNats) -> AsyncIterator[House]:
-    async with running(migrated, nats) as house:
-        yield house
+async def gateway(migrated: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    with own_nats(tmp_path_factory.mktemp("gateway-nats")) as nats:
+        async with running(migrated, nats) as house:
+            yield house
 
 
 @pytest.fixture

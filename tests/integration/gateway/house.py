@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,11 +14,14 @@ import httpx
 from cryptography.fernet import Fernet
 
 from deploy.local.nats import EmbeddedNats
+from deploy.nats.permissions import permissions_for
 from libs.common.bus import Bus
 from libs.common.clock import SystemClock
 from libs.common.errors import AppError, UpstreamUnavailable
 from libs.common.handlers import Context, Reply, answers
-from libs.common.messages.base import COMMANDS, QUERIES, Asked, Fact
+from libs.common.ids import new_id
+from libs.common.messages.base import COMMANDS, QUERIES, Asked, Envelope, Fact
+from libs.common.messages.durables import SERVICES
 from libs.common.process import Process
 from libs.common.responders import Responders
 from libs.common.streams import Streams
@@ -68,9 +72,6 @@ class House:
 
     async def say(self, fact: Fact, user: str, *, key_version: int | None = None) -> str:
         """Publish a fact as its owner's relay would; return its id."""
-        from libs.common.ids import new_id
-        from libs.common.messages.base import Envelope
-
         fact_id = new_id()
         envelope = Envelope(
             id=fact_id,
@@ -91,6 +92,17 @@ class House:
         if isinstance(said, AppError):
             raise said
         return said
+
+
+@contextmanager
+def own_nats(folder: Path) -> Iterator[EmbeddedNats]:
+    """Run a NATS of one's own: elsewhere other tests' services would answer in our players' place."""
+    logins = {service: (secrets.token_urlsafe(12), permissions_for(service)) for service in SERVICES}
+    server = EmbeddedNats(folder, services=logins, unsafe_fast=True).start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def settings_for(database: TestDatabase, nats: EmbeddedNats, **changes: Any) -> GatewaySettings:
