@@ -68,6 +68,7 @@ class Link:
         self._inbox = ""
         self._waiting: dict[str, Waiting] = {}
         self._ready = asyncio.Event()
+        self._begun = False
         self._closing = False
         self._last_trouble = ""
         self._reconnected: list[Callable[[], None]] = []
@@ -85,6 +86,7 @@ class Link:
 
     async def connect(self) -> None:
         """Connect, trying for as long as it takes. Cancel to give up."""
+        self._begun = True
         login: dict[str, Any] = {} if "@" in self._url else {"user": self.name, "password": self._password}
         await self._client.connect(
             self._url,
@@ -125,7 +127,7 @@ class Link:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
                 await self._client.flush(2)
                 await self._client.flush(2)
-        if not self._client.is_closed:
+        if self._begun and not self._client.is_closed:
             await self._client.close()
 
     def on_reconnected(self, callback: Callable[[], None]) -> None:

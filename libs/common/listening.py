@@ -20,6 +20,12 @@ class Server(uvicorn.Server):
         """Capture none."""
         yield
 
+    def leave(self, listening: socket.socket) -> None:
+        """Stop listening, also when the server was cut off before it could stop by itself."""
+        for server in getattr(self, "servers", ()):
+            server.close()
+        listening.close()
+
 
 def open_socket(host: str, port: int) -> socket.socket:
     """Listen; port 0 chooses a free one. Raises: OSError when the port is taken."""

@@ -92,6 +92,11 @@ class Process:
         port: int = self._socket.getsockname()[1]
         return port
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether the socket is open."""
+        return self._socket is not None
+
     async def run(self, *, signals: bool = True) -> int:
         """Run until `stopping`; return the exit code."""
         if signals:
@@ -125,6 +130,7 @@ class Process:
             settings = self._service.settings
             self._socket = open_socket(settings.http_host, settings.http_port)
             server = make_server(self.web.edge, grace_s=settings.stop_grace_s)
+            stack.callback(server.leave, self._socket)
             serving = tasks.create_task(server.serve(sockets=[self._socket]))
             _log.info("listening", host=settings.http_host, port=self.port)
             work = tasks.create_task(self._work(stack))
