@@ -28,6 +28,10 @@ MOST_BYTES = 480 * 1024
 """Under the bus's limit, with room for the rest of the page."""
 
 
+SILENT_DATABASE_S = 60
+"""Recovery asks the database far more often; a longer silence means that it is away."""
+
+
 @answers(ListTrades)
 async def list_trades(query: ListTrades, ctx: Context, deps: Deps) -> Reply:
     """List open or closed trades, newest first."""
@@ -109,10 +113,9 @@ async def get_status(query: GetOrdersStatus, ctx: Context, deps: Deps) -> dict[s
     """Answer the banners and feeds of orders: its own dependencies' ages."""
     now = deps.clock.now().isoformat()
     age_s = deps.db.age_s
-    return {
-        "banners": [],
-        "feeds": [{"name": "orders", "as_of": now, "age_s": 0 if age_s is None else round(age_s, 1)}],
-    }
+    told_s = None if age_s is None else round(age_s, 1)
+    is_ok = age_s is not None and age_s < SILENT_DATABASE_S
+    return {"banners": [], "feeds": [{"name": "database", "as_of": now, "age_s": told_s, "ok": is_ok}]}
 
 
 def _there(found: bytes | None, trade_id: str) -> bytes:
