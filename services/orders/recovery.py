@@ -17,13 +17,17 @@ RECOVER = "recover"
 WATCH = "watch"
 
 
-@job(JOB, lease_s=60.0, concurrency=16, retry_s=0.5, retry_max_s=15.0)
+@job(JOB, lease_s=5.0, concurrency=16, retry_s=0.5, retry_max_s=15.0)
 async def advance(work: Job, deps: Deps) -> datetime | None:
-    """Drive one trade until it waits for something."""
+    """Drive one trade until it waits for something.
+
+    The lease is short on purpose: what keeps a second runner out is the flow's own claim, so a run that outlives its
+    lease costs one look, and a dead process is followed soon.
+    """
     return None if work.user is None else await take_over(deps, work.key, work.user)
 
 
-@job(RECOVER, lease_s=30.0, concurrency=1)
+@job(RECOVER, lease_s=5.0, concurrency=1)
 async def recover(work: Job, deps: Deps) -> timedelta:
     """Make due whatever is unfinished and planned nowhere: interrupted writes, actions, holdings without exits."""
     async with deps.db.for_worker() as unit:
@@ -32,7 +36,7 @@ async def recover(work: Job, deps: Deps) -> timedelta:
     return timedelta(seconds=deps.settings.recovery_s)
 
 
-@job(WATCH, lease_s=30.0, concurrency=1)
+@job(WATCH, lease_s=5.0, concurrency=1)
 async def watch(work: Job, deps: Deps) -> timedelta:
     """While the bus is away nobody brings news: make every working entry due, so that it is read by ourselves."""
     if not deps.bus.connected:

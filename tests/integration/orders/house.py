@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -109,7 +110,7 @@ class Sim:
         strike = Decimal(str(strikes[len(strikes) // 2]))
         return OccSymbol(ticker, expiry, right, strike)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let go of the connection."""
         await self._http.aclose()
 
@@ -249,12 +250,19 @@ class House:
 
 @asynccontextmanager
 async def a_house(
-    database: TestDatabase, simulator: str, *, beats: Beats | None = None, waits: Waits = QUICK, user: str = ""
+    database: TestDatabase,
+    simulator: str,
+    *,
+    beats: Beats | None = None,
+    waits: Waits = QUICK,
+    user: str = "",
+    lease_s: float = 3.0,
 ) -> AsyncIterator[House]:
     """Open orders' doors for one user with a PAPER account and wide limits; jobs run until the block ends."""
-    sim = Sim(simulator)
-    async with database.opened("orders") as db, HttpClient() as http:
-        settings = load(Settings, environment(simulator)).model_copy(update={"order_waits": waits, "lease_s": 3.0})
+    async with database.opened("orders") as db, HttpClient() as http, contextlib.aclosing(Sim(simulator)) as sim:
+        settings = load(Settings, environment(simulator)).model_copy(
+            update={"order_waits": waits, "lease_s": lease_s, "recovery_s": 0.3, "broker_write_s": 1.0}
+        )
         bus = FakeBus()
         stopping = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
@@ -270,14 +278,15 @@ async def a_house(
             )
             house = House(deps, db, database, sim, bus, user or f"u{new_id()[-12:]}")
             await _settle_in(house)
-            runner = JobRunner(db, (recovery.advance, recovery.recover, recovery.watch), deps, poll_s=0.1)
+            jobs = [replace(job, lease_s=lease_s) for job in (recovery.advance, recovery.recover, recovery.watch)]
+            runner = JobRunner(db, jobs, deps, poll_s=0.1)
+            await recovery.plan_jobs(deps)
             running = tasks.create_task(runner.run(stopping))
             try:
                 yield house
             finally:
                 stopping.set()
                 await running
-    await sim.close()
 
 
 async def _settle_in(house: House) -> None:
