@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ class Stack:
         said: dict[str, Any] = json.loads(self._run("status", "--json", timeout_s=30))
         return said
 
+    def is_ready(self) -> bool:
+        """Say whether every part runs and is ready."""
+        return all(part["ready"] for part in self.status()["services"].values())
+
     @property
     def gateway_url(self) -> str:
         """Say where the page and the API are."""
@@ -53,8 +58,11 @@ class Stack:
         return Simulator((status or self.status())["simulator_url"])
 
     def kill(self, service: str) -> int:
-        """Kill a service for good measure (SIGKILL) and return the pid it had."""
-        pid = int(self.status()["services"][service]["pid"])
+        """Kill a service without warning, as soon as it lives, and return the pid it had."""
+        ends = time.monotonic() + 60
+        while (found := self.status()["services"][service]["pid"]) is None and time.monotonic() < ends:
+            time.sleep(0.2)
+        pid = int(found)
         os.kill(pid, signal.SIGKILL)
         return pid
 

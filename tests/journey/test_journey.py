@@ -106,9 +106,12 @@ def test_it_ends_with_nobody_looking(stack: Stack, simulator: Simulator) -> None
     with Trader(stack.gateway_url, trader.name).back() as back:
         assert back.closed(trade["id"])["close_reason"] == "TP_HIT"
         assert nothing_works(simulator, trade["account_id"])
-        path = "/api/notifications/trades?unread_only=true"
-        told = lambda: {line["data"]["type"] for line in back.ok("GET", path)["notifications"]}  # noqa: E731
-        assert back.eventually(lambda: {"order_filled", "trade_closed"} <= told(), 10), told()
+        assert back.eventually(lambda: {"order_filled", "trade_closed"} <= told(back), 10), told(back)
+
+
+def told(trader: Trader) -> set[str]:
+    inbox = trader.ok("GET", "/api/notifications/trades?unread_only=true")["notifications"]
+    return {line["data"]["type"] for line in inbox}
 
 
 def test_the_same_key_buys_once(trader: Trader, simulator: Simulator) -> None:

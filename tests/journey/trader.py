@@ -62,6 +62,19 @@ class Trader:
         headers = {"Idempotency-Key": key} if key else {}
         return self.http.request(method, path, json=body, headers=headers)
 
+    def insist(
+        self, method: str, path: str, body: Json | None = None, *, key: str | None = None, within_s: float = 40
+    ) -> Json:
+        """Send one request again and again, with the same key, until there is a clear answer that it was done."""
+        last: list[httpx.Response] = []
+
+        def done() -> bool:
+            last[:] = [self.call(method, path, body, key=key)]
+            return last[0].is_success
+
+        assert eventually(done, within_s), last[0].text if last else "nobody answered"
+        return dict(last[0].json()) if last[0].content else {}
+
     def ok(self, method: str, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
         """Send one request that must succeed."""
         answer = self.call(method, path, body, key=key)

@@ -1,0 +1,29 @@
+"""A stack of its own for what is killed and taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journey.conftest import QUICK
+from tests.journey.stack import Simulator, Stack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Run a stack with quick cadences."""
+    data: Path = tmp_path_factory.mktemp("faults") / "data"
+    running = Stack(data, environment=QUICK).up()
+    try:
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture
+def simulator(stack: Stack) -> Iterator[Simulator]:
+    """Yield the outside world's controls."""
+    with stack.simulator() as world:
+        yield world
