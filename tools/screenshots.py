@@ -1,7 +1,8 @@
 """Takes the pictures of the page in docs/screenshots from a running stack, and those of the mock-ups beside them.
 
 The stack's demo user trades a little first: a target, a stop, a manual close and open positions. Run it on a fresh one:
-`./bookend up --detach --data DIR --port PORT`, then `python -m tools.screenshots --data DIR`.
+`SNAPSHOT_S=3 ./bookend up --detach --data DIR --port PORT`, then `python -m tools.screenshots --data DIR`
+(snapshots every 3 s instead of 40 make a curve in a minute).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
-from tests.e2e.page import PATIENCE_MS, Placed, Portfolio, chromium_path
+from tests.e2e.page import PATIENCE_MS, Placed, Portfolio, chromium_path, nearest
 from tests.e2e.stack import Stack, running_stack
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -21,8 +22,8 @@ PICTURES = DOCS / "screenshots"
 MOCKUPS = DOCS / "mockups"
 WIDE = (1440, 900)
 PHONE = (390, 844)
-CURVE_POINTS = 4
-CURVE_TIMEOUT_S = 300
+CURVE = ("0.5", "0.42", "0.46", "0.35", "0.48", "0.55", "0.5", "0.62", "0.7", "0.66", "0.74", "0.71", "0.78")
+SNAPSHOT_TIMEOUT_S = 180
 
 
 async def shoot(page: Page, name: str, *, full_page: bool = False) -> None:
@@ -63,19 +64,51 @@ async def trade_a_little(portfolio: Portfolio) -> Placed:
         stack.control("release", symbol=ended.occ_symbol)
     closed = await portfolio.place_through_api("NFLX")
     await portfolio.api("POST", f"/api/trades/{closed.id}/close", {"version": closed.version})
-    for ticker, qty in (("SPY", 1), ("MSFT", 1), ("NVDA", 3)):
-        await portfolio.place_through_api(ticker, qty=qty)
+    for ticker, qty, share in (("SPY", 1, "0.45"), ("MSFT", 1, "0.8"), ("NVDA", 3, "0.65")):
+        held = await portfolio.place_through_api(ticker, qty=qty)
+        pin_between(stack, held, Decimal(share))
+    await place_pending(portfolio, "AMZN")
     return await portfolio.place_through_api("AAPL", qty=2, strategy="opening-range", card_score=82, ai_verdict="take")
 
 
-async def wait_for_curve(portfolio: Portfolio, trade: Placed) -> None:
-    """Wait until the P&L curve has something to show."""
-    async with asyncio.timeout(CURVE_TIMEOUT_S):
-        while True:
-            points = (await portfolio.api("GET", f"/api/trades/{trade.id}/snapshots"))["points"]
-            if len(points) >= CURVE_POINTS:
-                return
-            await asyncio.sleep(2)
+def pin_between(stack: Stack, trade: Placed, share: Decimal) -> None:
+    """Put a contract's price some way from its stop to its target."""
+    price = trade.stop + (trade.target - trade.stop) * share
+    stack.control("price", symbol=trade.occ_symbol, price=str(price.quantize(Decimal("0.05"))))
+
+
+async def place_pending(portfolio: Portfolio, ticker: str) -> None:
+    """Place an entry that waits well below the market."""
+    expiry = (await portfolio.api("GET", f"/api/market/expirations/{ticker}"))["expirations"][3]
+    option = nearest(await portfolio.api("GET", f"/api/market/chain/{ticker}?expiry={expiry}"))
+    limit = (Decimal(option["bid"]) * Decimal("0.8")).quantize(Decimal("0.1"))
+    body = {
+        "ticker": ticker,
+        "option_type": "CALL",
+        "strike": option["strike"],
+        "expiry": expiry,
+        "qty": 1,
+        "entry": {"type": "limit", "limit_price": str(limit)},
+        "sl_price": str((limit * Decimal("0.6")).quantize(Decimal("0.1"))),
+        "tp_price": str((limit * Decimal("1.6")).quantize(Decimal("0.1"))),
+    }
+    await portfolio.api("POST", "/api/trades", body)
+
+
+async def draw_curve(portfolio: Portfolio, trade: Placed) -> None:
+    """Move a contract up and down while snapshots are taken."""
+    for share in CURVE:
+        pin_between(portfolio.stack, trade, Decimal(share))
+        await wait_for_snapshots(portfolio, trade, 2)
+
+
+async def wait_for_snapshots(portfolio: Portfolio, trade: Placed, count: int) -> None:
+    """Wait until the P&L curve has so many points more."""
+    path = f"/api/trades/{trade.id}/snapshots"
+    before = len((await portfolio.api("GET", path))["points"])
+    async with asyncio.timeout(SNAPSHOT_TIMEOUT_S):
+        while len((await portfolio.api("GET", path))["points"]) < before + count:
+            await asyncio.sleep(1)
 
 
 async def shoot_ticket(portfolio: Portfolio) -> None:
@@ -91,8 +124,7 @@ async def shoot_ticket(portfolio: Portfolio) -> None:
 async def shoot_unknown(portfolio: Portfolio, account_id: str) -> None:
     """Place an order whose answer is lost, and show what the page says meanwhile."""
     page = portfolio.page
-    match = {"method": "POST", "path": "/orders$", "account": account_id}
-    portfolio.stack.control("faults", match=match, kind="drop_after", times=1)
+    portfolio.lose_the_answer(account_id)
     await portfolio.fill_ticket("AMD")
     await portfolio.review_and_place()
     await expect(page.get_by_text("nothing will be sent twice.").first).to_be_visible(timeout=PATIENCE_MS)
@@ -159,7 +191,7 @@ async def run(data: str, *, only_mockups: bool) -> None:
         if not only_mockups:
             portfolio = await log_in(await new_page(browser, WIDE), running_stack(data))
             shown = await trade_a_little(portfolio)
-            await wait_for_curve(portfolio, shown)
+            await draw_curve(portfolio, shown)
             await shoot_wide(portfolio, shown)
             await shoot_phone(browser, portfolio, shown)
         await browser.close()

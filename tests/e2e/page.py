@@ -105,6 +105,13 @@ class Portfolio:
         await expect(self.row(trade["id"]).get_by_text("Stop and target resting")).to_be_visible(timeout=PATIENCE_MS)
         return await self.placed(trade["id"])
 
+    def lose_the_answer(self, account: str) -> None:
+        """Let the broker accept the next order without saying so, and be slow to tell when asked."""
+        sent = {"method": "POST", "path": "/orders$", "account": account}
+        self.stack.control("faults", match=sent, kind="drop_after", times=1)
+        asked = {"method": "GET", "path": "/orders$", "account": account}
+        self.stack.control("faults", match=asked, kind="slow", times=3, delay_ms=3000)
+
     async def placed(self, trade_id: str) -> Placed:
         """Return what a test needs to know of a trade."""
         trade = await self.trade(trade_id)

@@ -39,8 +39,7 @@ async def test_a_stale_version_is_an_amber_toast_and_a_refreshed_list(portfolio:
 async def test_a_broker_that_does_not_answer_is_said_to_be_unknown_and_never_asked_twice(portfolio: Portfolio) -> None:
     page = portfolio.page
     account = (await portfolio.place_through_api("JPM")).account_id
-    match = {"method": "POST", "path": "/orders$", "account": account}
-    portfolio.stack.control("faults", match=match, kind="drop_after", times=1)
+    portfolio.lose_the_answer(account)
     await portfolio.fill_ticket("NFLX")
     await portfolio.review_and_place()
     ticket = page.get_by_role("complementary", name="Order ticket")

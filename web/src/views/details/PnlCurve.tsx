@@ -12,12 +12,19 @@ const dollarsTick = (value: number): string =>
 
 const clock = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, day: "numeric", month: "short" });
+const withSeconds = new Intl.DateTimeFormat("en-GB", {
+  timeZone: ZONE,
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
 const DAY_S = 86_400;
+const SHORT_S = 300;
 
-/** Clock times within a day or two, dates beyond. */
+/** Clock times within a day or two, with seconds within minutes; dates beyond. */
 function timeTicks(ticks: number[]): string[] {
   const span = (ticks.at(-1) ?? 0) - (ticks[0] ?? 0);
-  const format = span > 2 * DAY_S ? day : clock;
+  const format = span > 2 * DAY_S ? day : span < SHORT_S ? withSeconds : clock;
   return ticks.map((seconds) => format.format(seconds * 1000));
 }
 

@@ -1,6 +1,8 @@
 import type { TimelineEvent } from "../../api/types";
 import { clockTime, dayAndTime } from "../../format/time";
 
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** A trade's story, newest first. */
 export function Timeline({ events }: { events: TimelineEvent[] | undefined }) {
   if (!events || events.length === 0) return null;
@@ -15,7 +17,7 @@ export function Timeline({ events }: { events: TimelineEvent[] | undefined }) {
             <time dateTime={event.at} title={`${dayAndTime(event.at)} ET`}>
               {clockTime(event.at)}
             </time>
-            <span>{event.text}</span>
+            <span>{sentence(event.text)}</span>
           </li>
         ))}
       </ul>

@@ -4,6 +4,7 @@ import { type KeyboardEvent, useState } from "react";
 import type { SystemStatus } from "../../api/types";
 import { ageText, duration } from "../../format/time";
 import { useNow } from "../../state/clock";
+import { syncedAt } from "../../state/feeds";
 import { heardAt, reloadAll } from "../../state/positions";
 import { useStore } from "../../state/store";
 import { Toggle } from "./Toggle";
@@ -11,9 +12,10 @@ import { Toggle } from "./Toggle";
 export type Tab = "open" | "history";
 const STALE_S = 60;
 
-function Synced({ feeds }: { feeds: SystemStatus["feeds"] }) {
+function Synced({ feeds, feedsAt }: Pick<BarProps, "feeds" | "feedsAt">) {
   const now = useNow();
-  const at = useStore(heardAt);
+  const heard = useStore(heardAt);
+  const at = syncedAt(feeds, feedsAt) ?? heard;
   if (at === null) return <span className="synced">Not synced yet</span>;
   const age = Math.max(0, Math.floor((now - at) / 1000));
   const told = feeds.map(
@@ -44,6 +46,8 @@ interface BarProps {
   tab: Tab;
   openCount: number | null;
   feeds: SystemStatus["feeds"];
+  /** When the feeds' ages were told, by this browser's clock. */
+  feedsAt: number;
   autoRefresh: boolean;
   onAutoRefresh: (on: boolean) => void;
   onTab: (tab: Tab) => void;
@@ -85,12 +89,12 @@ function Tabs({ tab, openCount, onTab }: Pick<BarProps, "tab" | "openCount" | "o
   );
 }
 
-export function Bar({ tab, openCount, feeds, autoRefresh, onAutoRefresh, onTab, onNewTrade }: BarProps) {
+export function Bar({ tab, openCount, feeds, feedsAt, autoRefresh, onAutoRefresh, onTab, onNewTrade }: BarProps) {
   return (
     <div className="bar">
       <Tabs tab={tab} openCount={openCount} onTab={onTab} />
       <span className="spring" />
-      <Synced feeds={feeds} />
+      <Synced feeds={feeds} feedsAt={feedsAt} />
       <RefreshButton />
       <Toggle
         label="Auto-refresh"

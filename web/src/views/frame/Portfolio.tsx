@@ -59,6 +59,7 @@ export function Portfolio({ username }: { username: string }) {
         tab={tab}
         openCount={loaded ? trades.length : null}
         feeds={status.data?.feeds ?? []}
+        feedsAt={status.dataUpdatedAt}
         autoRefresh={autoRefresh}
         onAutoRefresh={(on) => change.mutate({ auto_refresh: on })}
         onTab={setTab}
