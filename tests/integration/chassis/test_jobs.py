@@ -243,7 +243,8 @@ async def test_a_paused_runners_late_result_is_dropped(house: TestDatabase, db: 
 
 
 async def test_a_handler_stores_its_result_only_while_the_run_is_its_own(house: TestDatabase, db: Database) -> None:
-    worker = Worker(timedelta(days=9))
+    # One at a time: the claim that is lost is taken by this test, never by the same runner.
+    worker = Worker(timedelta(days=9), concurrency=1)
     stored: list[bool] = []
 
     async def lose_the_claim_and_store(work: Job) -> None:
