@@ -1,6 +1,6 @@
 """Checks the rules of the house that no ready-made linter knows: `python -m tools.lint_rules [files]`.
 
-A line that must break a rule says so and why: `# house: <rule> - <reason>`.
+A line that must break a rule says so and why, on it or right above it: `# house: <rule> - <reason>`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def findings(source: Source) -> Iterator[Finding]:
     lines = source.text.splitlines()
     for rule in RULES:
         for found in rule(source):
-            excused = _EXCUSE.search(lines[found.line - 1]) if lines else None
-            if excused is None or excused[1] != found.rule:
+            excuses = [_EXCUSE.search(line) for line in lines[max(found.line - 2, 0) : found.line]]
+            if not any(excuse is not None and excuse[1] == found.rule for excuse in excuses):
                 yield found
 
 

@@ -37,6 +37,7 @@ from libs.common.web import Web
 _log = log.get(__name__)
 
 PROBE_S = 5.0
+PROBE_AGAIN_S = 0.5
 AGE_LIMIT_S = 15.0
 FLUSH_S = 2.0
 FETCH_LIMIT_S = 3 * FETCH_S + 5.0
@@ -200,8 +201,8 @@ class Process:
         bus = self.ready.watch("bus", AGE_LIMIT_S, self._bus_age_s)
         await self.bus.connect()
         while not self.bus.is_lost_for_good():
-            await self._tried(bus, self.bus.beat)
-            await asyncio.sleep(PROBE_S)
+            wait_s = await self._tried(bus, self.bus.beat)
+            await asyncio.sleep(wait_s)
         self._fail()
 
     async def _connected(self, responders: Responders, relay: Relay, tasks: asyncio.TaskGroup) -> None:
@@ -248,16 +249,18 @@ class Process:
     async def _probe_database(self) -> None:
         database = self.ready.watch("database", AGE_LIMIT_S, lambda: self.db.age_s)
         while True:
-            await self._tried(database, self.db.probe)
-            await asyncio.sleep(PROBE_S)
+            wait_s = await self._tried(database, self.db.probe)
+            await asyncio.sleep(wait_s)
 
-    async def _tried(self, dependency: Dependency, probe: Callable[[], Awaitable[None]]) -> None:
+    async def _tried(self, dependency: Dependency, probe: Callable[[], Awaitable[None]]) -> float:
+        """Try a dependency and return when to try again. Units: seconds."""
         try:
             await probe()
         except AppError as error:
             dependency.reason = error.detail
-        else:
-            dependency.reason = None
+            return PROBE_AGAIN_S
+        dependency.reason = None
+        return PROBE_S
 
     def _bus_age_s(self) -> float | None:
         last = self.bus.last_ok_at

@@ -124,14 +124,22 @@ class Streams:
             for durable in DURABLES.values():
                 if durable.service == self._service:
                     await self._ensure_durable(durable)
-        return await self.epoch(fresh=True)
+            return await self._read_epoch()
 
-    async def epoch(self, *, fresh: bool = False) -> datetime:
-        """Return when EVENTS was created; asked again after a reconnect, a failure or ten seconds."""
-        now = self._clock.monotonic()
-        if fresh or self._epoch is None or now >= self._epoch_until:
-            self._epoch = (await self.state(EVENTS)).created_at
-            self._epoch_until = now + EPOCH_KEPT_S
+    async def epoch(self) -> datetime:
+        """Return when EVENTS was created, made now if it is missing; asked again after a reconnect or ten seconds."""
+        if self._epoch is not None and self._clock.monotonic() < self._epoch_until:
+            return self._epoch
+        try:
+            return await self._read_epoch()
+        except UpstreamUnavailable:
+            if not self.bus.connected:
+                raise
+        return await self.ensure()
+
+    async def _read_epoch(self) -> datetime:
+        self._epoch = (await self.state(EVENTS)).created_at
+        self._epoch_until = self._clock.monotonic() + EPOCH_KEPT_S
         return self._epoch
 
     async def state(self, stream: str) -> StreamState:

@@ -7,16 +7,13 @@ from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
-
 from libs.common.clock import Clock
-from libs.common.db import Database, Unit
+from libs.common.db import Database
 from libs.common.errors import NotFound, UpstreamError, UpstreamUnavailable
+from services.pricing import store_chains
 from services.pricing.feed import SOURCE, Feed
 from services.pricing.orats import OptionQuote, Rows
 from services.pricing.settings import Settings
-from services.pricing.tables import chain_cache
 
 LIST_OF_EXPIRIES = date.min
 Document = dict[str, Any]
@@ -43,7 +40,7 @@ class Chains:
         self, ticker: str, expiry: date, keep_s: float, fetch: Callable[[], Awaitable[Document]]
     ) -> Document:
         async with self._db.for_worker() as unit:
-            cached = await _cached(unit, ticker, expiry)
+            cached = await store_chains.cached(unit, ticker, expiry)
         if cached is not None and self._clock.now() - cached[1] < timedelta(seconds=keep_s):
             return cached[0]
         try:
@@ -60,6 +57,7 @@ class Chains:
         key = (ticker, expiry)
         running = self._running.get(key)
         if running is None:
+            # house: no-bare-task - held in the dict, shared by all who wait, bounded by the feed's own deadline
             running = asyncio.create_task(self._fetch_and_keep(ticker, expiry, fetch))
             self._running[key] = running
             running.add_done_callback(lambda _: self._running.pop(key, None))
@@ -68,7 +66,7 @@ class Chains:
     async def _fetch_and_keep(self, ticker: str, expiry: date, fetch: Callable[[], Awaitable[Document]]) -> Document:
         document = await fetch()
         async with self._db.for_worker() as unit:
-            await _keep(unit, ticker, expiry, document, self._clock.now())
+            await store_chains.keep(unit, ticker, expiry, document, self._clock.now())
         return document
 
     async def _fetch_chain(self, ticker: str, expiry: date) -> Document:
@@ -115,15 +113,3 @@ def _line(quote: OptionQuote) -> Document:
         "volume": quote.volume,
         "open_interest": quote.open_interest,
     }
-
-
-async def _cached(unit: Unit, ticker: str, expiry: date) -> tuple[Document, datetime] | None:
-    statement = select(chain_cache.c.answer, chain_cache.c.as_of)
-    row = await unit.one(statement.where(chain_cache.c.ticker == ticker, chain_cache.c.expiry == expiry))
-    return None if row is None else (row.answer, row.as_of)
-
-
-async def _keep(unit: Unit, ticker: str, expiry: date, document: Document, at: datetime) -> None:
-    statement = insert(chain_cache).values(ticker=ticker, expiry=expiry, answer=document, as_of=at)
-    newer = {"answer": statement.excluded.answer, "as_of": statement.excluded.as_of}
-    await unit.run(statement.on_conflict_do_update(index_elements=["ticker", "expiry"], set_=newer))

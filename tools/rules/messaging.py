@@ -45,13 +45,14 @@ def libraries_at_home(source: Source) -> Iterator[Finding]:
 
 
 def no_bare_task(source: Source) -> Iterator[Finding]:
-    """Find tasks that neither a group waits for nor their maker cancels: they die unseen."""
+    """Find tasks that neither a group waits for nor their maker ends: they die unseen."""
     if source.is_test or source.path in TASK_HOMES or source.path.startswith(("deploy/", "simulator/")):
         return
     for _, function in source.functions():
         nodes = list(own_nodes(function))
-        cancelled = {chain(node.func)[0] for node in nodes if isinstance(node, ast.Call) and _cancels(node)}
-        held = {id(node.value) for node in nodes if isinstance(node, ast.Assign) and _name_of(node) in cancelled}
+        ended = {chain(node.func)[0] for node in nodes if isinstance(node, ast.Call) and _cancels(node)}
+        ended |= {node.value.id for node in nodes if isinstance(node, ast.Await) and isinstance(node.value, ast.Name)}
+        held = {id(node.value) for node in nodes if isinstance(node, ast.Assign) and _name_of(node) in ended}
         for node in nodes:
             if isinstance(node, ast.Call) and id(node) not in held and _makes_task(node):
                 yield source.found(node, "no-bare-task", "use a TaskGroup: a task made here outlives whoever made it")

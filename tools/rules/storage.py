@@ -13,7 +13,7 @@ CHASSIS = frozenset(
     f"libs/common/{name}.py"
     for name in (
         "db", "db_errors", "ddl", "driver", "inbox", "job_rows", "jobs", "migrate", "outbox", "outbox_rows", "pool",
-        "roles", "tables", "testing", "unit",
+        "roles", "schema", "tables", "testing", "unit",
     )
 )  # fmt: skip
 """What the chassis builds its own transactions of."""

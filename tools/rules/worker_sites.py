@@ -6,6 +6,7 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     # The chassis: whether the database answers, claims and ends of jobs, the relay and its partitions.
     "libs/common/db.py": frozenset({"Database.probe"}),
     "libs/common/jobs.py": frozenset({"still_ours", "extend", "JobRunner._turn", "JobRunner._store"}),
+    "libs/common/schema.py": frozenset({"_missing"}),
     "libs/common/outbox.py": frozenset({"Relay.turn", "Relay.maintain"}),
     # Who somebody is, asked by name, session or key before there is a user.
     "services/gateway/accounts.py": frozenset({"logout", "of_session", "of_key", "_proven"}),
@@ -15,6 +16,10 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     "services/monitor/handlers.py": frozenset({"on_marks"}),
     # An account is unique across users, which only somebody who sees all of them can hold to.
     "services/orders/accounts.py": frozenset({"kept"}),
+    # Marks in one statement for all holders; what must be watched, asked by the system; whatever a crash left behind.
+    "services/orders/marks.py": frozenset({"on_marks"}),
+    "services/orders/handlers_queries.py": frozenset({"list_tracked"}),
+    "services/orders/recovery.py": frozenset({"recover", "watch", "plan_jobs"}),
     # Contracts, chains and snapshots are shared by all holders.
     "services/pricing/chain.py": frozenset({"Chains._answer", "Chains._fetch_and_keep"}),
     "services/pricing/handlers.py": frozenset({"rebuild"}),
