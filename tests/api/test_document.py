@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
@@ -28,7 +30,7 @@ EXAMPLES = settings(
 
 @signed_in_schema.exclude(path=[ENDLESS, *ENDS_THE_SESSION]).parametrize()
 @EXAMPLES
-def test_a_signed_in_caller_gets_a_documented_answer(case: Case, api: Api) -> None:
+def test_a_signed_in_caller_gets_a_documented_answer(case: Case[Any], api: Api) -> None:
     response = case.call(base_url=api.url, headers=api.headers)
     case.validate_response(
         response, checks=[status_code_conformance, content_type_conformance], excluded_checks=[not_a_server_error]
@@ -38,7 +40,7 @@ def test_a_signed_in_caller_gets_a_documented_answer(case: Case, api: Api) -> No
 
 @schema.exclude(path=ENDLESS).parametrize()
 @EXAMPLES
-def test_a_stranger_gets_a_documented_answer(case: Case, api: Api) -> None:
+def test_a_stranger_gets_a_documented_answer(case: Case[Any], api: Api) -> None:
     response = case.call(base_url=api.url)
     case.validate_response(response, checks=[status_code_conformance, content_type_conformance])
     assert response.status_code < 500

@@ -116,7 +116,13 @@ async def test_what_happens_to_orders_and_trades_becomes_lines_once(house: House
         realized_pnl=Decimal("760.00"),
     )
     await house.say(closed, "alice", key_version=4)
-    incident = {"id": "i1", "kind": "naked", "severity": Severity.ERROR, "text": "no exits", "opened_at": NOW}
+    incident: dict[str, Any] = {
+        "id": "i1",
+        "kind": "naked",
+        "severity": Severity.ERROR,
+        "text": "no exits",
+        "opened_at": NOW,
+    }
     await house.say(IncidentOpened(**incident), "alice", key_version=1)
     await house.say(IncidentEnded(**incident, ended_at=NOW), "alice", key_version=2)
 

@@ -31,11 +31,12 @@ async def test_a_key_is_shown_once_and_does_what_its_scopes_say(house: House) ->
     trader, _ = await keyed(house, alice, "trade")
     admin, _ = await keyed(house, alice, "admin")
     signaller, _ = await keyed(house, alice, "signal")
-    place = {"json": PLACE, "headers": {"Idempotency-Key": "k1"}}
+    key = {"Idempotency-Key": "k1"}
 
     can_read = [(await program.get("/api/trades")).status_code for program in (reader, trader, admin, signaller)]
     can_trade = [
-        (await program.post("/api/trades", **place)).status_code for program in (reader, trader, admin, signaller)
+        (await program.post("/api/trades", json=PLACE, headers=key)).status_code
+        for program in (reader, trader, admin, signaller)
     ]
     can_administer = [(await program.get("/api/keys")).status_code for program in (reader, trader, admin, signaller)]
     assert can_read == [200, 200, 200, 403]

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -99,9 +100,21 @@ async def test_a_cursor_that_means_nothing_here_gets_one_resync_and_goes_on_live
 
 async def test_only_facts_meant_for_people_are_sent(house: House) -> None:
     alice = await house.signed_in("alice")
-    account = {"broker_mode": BrokerMode.PAPER, "account_id": "VA1"}
-    concern = {"concern_key": "c", "kind": "naked", "severity": Severity.ERROR, "text": "x", "since_at": NOW}
-    opened = {"id": "i1", "kind": "naked", "severity": Severity.ERROR, "text": "no exits", "opened_at": NOW}
+    account: dict[str, Any] = {"broker_mode": BrokerMode.PAPER, "account_id": "VA1"}
+    concern: dict[str, Any] = {
+        "concern_key": "c",
+        "kind": "naked",
+        "severity": Severity.ERROR,
+        "text": "x",
+        "since_at": NOW,
+    }
+    opened: dict[str, Any] = {
+        "id": "i1",
+        "kind": "naked",
+        "severity": Severity.ERROR,
+        "text": "no exits",
+        "opened_at": NOW,
+    }
     async with reading(alice) as feed:
         await house.say(order().model_copy(update={"trade_id": None}), "alice", key_version=1)
         await house.say(CredentialsChanged(account_key="k", **account), "alice", key_version=1)

@@ -12,6 +12,7 @@ import pytest
 
 from libs.common.errors import IdempotencyMismatch, NotFound, StaleVersion, UpstreamRefused, UpstreamUnavailable
 from libs.common.handlers import Context, Reply
+from libs.common.messages.base import Asked
 from libs.common.messages.orders import (
     AdjustTrade,
     CloseTrade,
@@ -25,6 +26,7 @@ from libs.common.messages.orders import (
     WithdrawTrade,
 )
 from libs.common.messages.pricing import GetChain, GetSnapshots, ListExpirations
+from libs.common.messages.vocabulary import BrokerMode
 from tests.integration.gateway.house import House
 
 pytestmark = pytest.mark.integration
@@ -53,7 +55,11 @@ async def test_a_placed_trade_reaches_orders_as_its_users_command_and_its_bytes_
     [(command, ctx)] = house.asked
     assert isinstance(command, PlaceTrade)
     assert ctx.user == "alice"
-    assert (command.idempotency_key, command.entry.limit_price, command.tp_price) == ("my-key-1", Decimal("4.2"), 8)
+    assert (command.idempotency_key, command.entry.limit_price, command.tp_price) == (
+        "my-key-1",
+        Decimal("4.2"),
+        Decimal(8),
+    )
     assert ctx.correlation_id == got.headers["x-correlation-id"]
 
 
@@ -85,17 +91,19 @@ async def test_every_trade_route_asks_its_owner(house: House) -> None:
     for command in (CloseTrade, AdjustTrade, WithdrawTrade):
         house.answers[command] = {}
     alice = await house.signed_in("alice")
-    asked = {
+    asked: dict[str, Asked] = {
         "/api/trades/t1/timeline": GetTimeline(trade_id="t1"),
         "/api/trades/t1/context": GetContext(trade_id="t1"),
         "/api/trades/t1": GetTrade(trade_id="t1"),
-        "/api/trades?status=OPEN&limit=5&broker_mode=PAPER": ListTrades(status="OPEN", limit=5, broker_mode="PAPER"),
+        "/api/trades?status=OPEN&limit=5&broker_mode=PAPER": ListTrades(
+            status="OPEN", limit=5, broker_mode=BrokerMode.PAPER
+        ),
         "/api/trades/history?result=win&strategy=orb": ListHistory(result="win", strategy="orb"),
         "/api/trades/t1/snapshots?points=9": GetSnapshots(trade_id="t1", points=9),
     }
-    for path, question in asked.items():
+    for path, wanted in asked.items():
         assert (await alice.get(path)).status_code == 200, path
-        assert house.asked[-1][0] == question
+        assert house.asked[-1][0] == wanted
     await alice.post("/api/trades/t1/withdraw", headers=KEY)
     assert house.asked[-1][0] == WithdrawTrade(trade_id="t1", idempotency_key="my-key-1")
 
