@@ -46,7 +46,7 @@ def run_checks() -> int:
         for future in running:
             outcome = future.result()
             outcomes.append(outcome)
-            _line(f"  {outcome.check.name:<24} {'ok' if outcome.passed else 'FAILED':<8} {outcome.seconds:6.1f} s")
+            _line(f"  {outcome.check.name:<28} {'ok' if outcome.passed else 'FAILED':<8} {outcome.seconds:6.1f} s")
     failed = [outcome for outcome in outcomes if not outcome.passed]
     for outcome in failed:
         _line(f"\n── {outcome.check.name}: {' '.join(outcome.check.command)}\n{outcome.output.rstrip()}")
