@@ -32,7 +32,7 @@ class BaseServiceSettings(BaseSettings):
     service: ClassVar[str] = ""
 
     database_url: str = Field(
-        description="where PostgreSQL listens: postgresql://host:port/name; a login in it is not used"
+        repr=False, description="where PostgreSQL listens: postgresql://host:port/name; a login in it is not used"
     )
     database_password: SecretStr = Field(description="password of this service's database login")
     database_pooled: bool = Field(default=False, description="the address is a transaction-mode pooler")
