@@ -90,7 +90,8 @@ def encode(content: BaseModel | Mapping[str, Any] | bytes) -> bytes:
         return content
     if isinstance(content, BaseModel):
         return content.model_dump_json().encode()
-    return orjson.dumps(content, default=_plain, option=orjson.OPT_UTC_Z)
+    # Column names come from SQLAlchemy as a kind of str, which orjson takes for a key only when asked to.
+    return orjson.dumps(content, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
 def _plain(value: Any) -> Any:
