@@ -54,9 +54,12 @@ class Metrics:
         """Write all series in Prometheus's text format."""
         return generate_latest(self.registry)
 
-    def documented(self) -> dict[str, str]:
-        """List every series asked for so far with its meaning."""
-        return {PREFIX + name: series._documentation for name, series in sorted(self._series.items())}  # noqa: SLF001
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """List (series, kind, labels, meaning) of everything asked for so far, in order."""
+        return [
+            (f"`{PREFIX}{name}`", type(one).__name__.lower(), ", ".join(one._labelnames), one._documentation)  # noqa: SLF001
+            for name, one in sorted(self._series.items())
+        ]
 
 
 _Series = TypeVar("_Series", Counter, Gauge, Histogram)
