@@ -18,6 +18,7 @@ class Keyring:
 
     encryption_key: str = field(repr=False)
     nats_admin_password: str = field(repr=False)
+    nats_operator_password: str = field(repr=False)
     demo_password: str = field(repr=False)
     backup_database_password: str = field(repr=False)
     database_passwords: dict[str, str] = field(repr=False)
@@ -41,6 +42,7 @@ def _draw() -> Keyring:
         # 32 random bytes in URL-safe base64: the form of a Fernet key.
         encryption_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         nats_admin_password=secrets.token_urlsafe(24),
+        nats_operator_password=secrets.token_urlsafe(24),
         demo_password=secrets.token_urlsafe(12),
         backup_database_password=secrets.token_urlsafe(24),
         database_passwords={service: secrets.token_urlsafe(24) for service in SERVICES},

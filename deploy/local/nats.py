@@ -36,6 +36,7 @@ class EmbeddedNats:
         *,
         services: Mapping[str, tuple[str, Permissions]] | None = None,
         administrator_password: str | None = None,
+        operator_password: str | None = None,
         unsafe_fast: bool = False,
         log_path: Path | None = None,
     ) -> None:
@@ -43,6 +44,7 @@ class EmbeddedNats:
         self.port = port
         self.log_path = log_path or self.data_dir / "nats.log"
         self.administrator_password = administrator_password or secrets.token_urlsafe(24)
+        self._operator_password = operator_password or secrets.token_urlsafe(24)
         self._services = dict(services or {})
         self._unsafe_fast = unsafe_fast
         self._child: Child | None = None
@@ -51,6 +53,11 @@ class EmbeddedNats:
     def url(self) -> str:
         """Where the administrator of HOUSE connects."""
         return f"nats://{ADMINISTRATOR}:{self.administrator_password}@{LOOPBACK}:{self.port}"
+
+    @property
+    def operator_url(self) -> str:
+        """Where the operator of the server connects: account SYS, which sees connections and no message."""
+        return f"nats://{OPERATOR}:{self._operator_password}@{LOOPBACK}:{self.port}"
 
     @property
     def address(self) -> str:
@@ -138,7 +145,7 @@ class EmbeddedNats:
                 port=self.port,
                 store_dir=str(self.store_dir),
                 house=logins,
-                operator=Login(OPERATOR, secrets.token_urlsafe(24)),
+                operator=Login(OPERATOR, self._operator_password),
                 durable=not self._unsafe_fast,
             )
         )

@@ -163,6 +163,7 @@ class Stack:
             self._addresses.nats_port,
             services=logins,
             administrator_password=self._keyring.nats_admin_password,
+            operator_password=self._keyring.nats_operator_password,
             log_path=self._layout.log_of("nats"),
         )
         return postgres, nats

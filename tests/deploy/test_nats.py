@@ -60,6 +60,22 @@ async def test_a_data_directory_removed_while_stopped_is_only_an_empty_server(tm
         server.stop()
 
 
+async def test_the_operator_sees_the_server_and_none_of_its_messages(tmp_path: Path) -> None:
+    server = EmbeddedNats(tmp_path / "nats").start()
+    try:
+        operator, house = await nats.connect(server.operator_url), await nats.connect(server.url)
+        heard = await operator.subscribe("evt.>")
+        await operator.flush()
+        await house.publish("evt.alice.orders.trade_closed", b"{}")
+        await house.flush()
+        assert b'"server_name"' in (await operator.request("$SYS.REQ.SERVER.PING.VARZ", timeout=2)).data
+        assert heard.pending_msgs == 0
+        await operator.close()
+        await house.close()
+    finally:
+        server.stop()
+
+
 def test_the_configuration_holds_passwords_and_is_its_owners_alone(tmp_path: Path) -> None:
     server = EmbeddedNats(tmp_path / "nats").start()
     server.stop()
