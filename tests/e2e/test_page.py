@@ -44,7 +44,9 @@ async def test_a_broker_that_does_not_answer_is_said_to_be_unknown_and_never_ask
     await portfolio.review_and_place()
     ticket = page.get_by_role("complementary", name="Order ticket")
     await expect(ticket.get_by_text("We are asking; nothing will be sent twice.")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.locator(".banner[data-incident]")).to_be_visible(timeout=PATIENCE_MS)
     await expect(ticket.get_by_text("Filled and protected")).to_be_visible(timeout=90_000)
+    await expect(page.locator(".banner[data-incident]")).to_have_count(0, timeout=PATIENCE_MS)
     bought = [
         order
         for order in portfolio.stack.orders(account)

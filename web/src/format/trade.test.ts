@@ -51,9 +51,15 @@ describe("track", () => {
     expect(track).toMatchObject({ entry: 25, now: 50, stopAway: "−40.0 %", targetAway: "+40.0 %" });
   });
 
-  it("draws nothing for a trade without exits or prices", () => {
+  it("draws nothing for a trade without exits", () => {
     expect(trackOf(aTrade({ sl_price: null, tp_price: null }))).toBeNull();
-    expect(trackOf(aTrade({ entry_price: null, current_price: null }))).toBeNull();
+  });
+});
+
+describe("track of a trade that has not filled", () => {
+  it("shows where the exits will be, and no entry", () => {
+    const track = trackOf(aTrade({ entry_price: null, current_price: null }));
+    expect(track).toMatchObject({ entry: null, now: null, stopAway: "", hasStop: true, hasTarget: true });
   });
 });
 

@@ -96,7 +96,7 @@ function nakedText(trade: Trade): string {
 }
 
 export interface Track {
-  entry: number;
+  entry: number | null;
   now: number | null;
   stopAway: string;
   targetAway: string;
@@ -104,18 +104,18 @@ export interface Track {
   hasTarget: boolean;
 }
 
-/** Geometry of the stop-to-target rail; a missing end is drawn half or one and a half times the entry away. */
+/** Geometry of the stop-to-target rail; a missing end is drawn half or one and a half times the entry away. Null without exits. */
 export function trackOf(trade: Trade): Track | null {
   const stop = parseDecimal(trade.sl_price);
   const target = parseDecimal(trade.tp_price);
   if (stop === null && target === null) return null;
   const now = parseDecimal(trade.current_price);
-  const anchor = parseDecimal(trade.entry_price) ?? now;
-  if (anchor === null) return null;
+  const entry = parseDecimal(trade.entry_price);
+  const anchor = entry ?? now ?? stop ?? target ?? 0n;
   const low = stop ?? anchor / 2n;
   const high = target ?? (anchor * 3n) / 2n;
   return {
-    entry: position(anchor, low, high),
+    entry: entry === null ? null : position(entry, low, high),
     now: now === null ? null : position(now, low, high),
     stopAway: stop === null || now === null ? "" : percent(stop - now, now),
     targetAway: target === null || now === null ? "" : percent(target - now, now),

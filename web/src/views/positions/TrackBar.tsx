@@ -13,7 +13,7 @@ function railClass(track: Track): string {
 export function TrackBar({ trade }: { trade: Trade }) {
   const track = trackOf(trade);
   if (!track) return <span className="muted">No exits asked for</span>;
-  const at = { "--entry": `${track.entry}%`, "--now": `${track.now ?? track.entry}%` } as CSSProperties;
+  const at = { "--entry": `${track.entry ?? track.now ?? 50}%`, "--now": `${track.now ?? 50}%` } as CSSProperties;
   return (
     <div className="track">
       <span className="ends">
@@ -21,7 +21,7 @@ export function TrackBar({ trade }: { trade: Trade }) {
         <span className="gain">{track.hasTarget ? price(trade.tp_price) : "no target"}</span>
       </span>
       <span className={railClass(track)} style={at} aria-hidden="true">
-        <span className="at-entry" />
+        {track.entry !== null && <span className="at-entry" />}
         {track.now !== null && <span className="at-now" />}
       </span>
       <span className="ends muted">
