@@ -250,8 +250,6 @@ def cancel_asked(view: View, group_order_id: str, now: datetime) -> View:
 
 def _never_there(view: View, tag: str, now: datetime) -> View:
     is_entry = any(order.role is OrderRole.ENTRY for order in view.by_tag(tag))
-    tries = view.flow.protect_tries - (0 if is_entry else 1)
-    view = replace(view, flow=replace(view.flow, protect_tries=max(tries, 0)))
     return _ended(view, tag, OrderStatus.REJECTED if is_entry else OrderStatus.CANCELLED, NOT_PLACED, now)
 
 

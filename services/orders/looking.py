@@ -37,12 +37,6 @@ def with_orders(view: View, made: tuple[Order, ...]) -> View:
     return replace(view, orders=(*view.orders, *made)).noting(event)
 
 
-def with_bracket(view: View, made: tuple[Order, ...]) -> View:
-    """Add the intents of the exits and count the try."""
-    flow = replace(view.flow, protect_tries=view.flow.protect_tries + 1)
-    return with_orders(replace(view, flow=flow), made)
-
-
 def queue_checked(view: View, action_id: str, moment: Moment, *, ready: bool, wait_s: float) -> View:
     """Start a queued action once its session has been open for the settling time; else let it wait on."""
     action = next((a for a in view.actions if a.id == action_id and a.state is ActionState.QUEUED), None)

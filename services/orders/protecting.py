@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
 from services.orders import protection
+from services.orders.lifecycle import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
     Moment,
     PlaceBracket,
@@ -75,10 +76,12 @@ def _misfit(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
 
 def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
     policy = view.policy.naked_policy
-    held_back = retry_after(brackets, moment) or _by_hand(view, brackets, moment) or _refused_sale(view, moment)
+    held_back = (
+        retry_after(brackets, moment) or _by_hand(view, brackets, moment) or _refused_sale(view, brackets, moment)
+    )
     if held_back is not None:
         return held_back
-    tries = view.flow.protect_tries
+    tries = failed_tries(brackets, moment)
     if tries and policy is NakedPolicy.ALERT and tries >= moment.waits.repair_tries:
         return Wait()
     if tries >= (1 if policy is NakedPolicy.FLATTEN else moment.waits.repair_tries):
@@ -86,21 +89,49 @@ def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
     return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
 
 
+def failed_tries(brackets: tuple[Order, ...], moment: Moment) -> int:
+    """Count the last brackets in a row that the broker did not let rest; those that never reached it do not count."""
+    tries = 0
+    for tag in reversed(list(dict.fromkeys(order.tag for order in brackets))):
+        legs = [order for order in brackets if order.tag == tag]
+        if any(leg.reason in (NOT_PLACED, NEVER_SENT) for leg in legs):
+            continue
+        if any(leg.cancel_at or leg.filled_qty or is_cancelled_by_hand(leg) for leg in legs) or _rested(legs, moment):
+            break
+        tries += 1
+    return tries
+
+
+def is_cancelled_by_hand(order: Order) -> bool:
+    """Say whether somebody else took a resting exit down at the broker."""
+    seen = order.confirmed_at is not None and order.cancel_at is None
+    return seen and order.status is OrderStatus.CANCELLED and not order.reason
+
+
+def _rested(legs: list[Order], moment: Moment) -> bool:
+    """Say whether a bracket had rested for long, by our own times."""
+    answered = min((leg.answered_at for leg in legs if leg.answered_at), default=None)
+    read = max((leg.read_at for leg in legs if leg.read_at), default=None)
+    if answered is None or read is None:
+        return False
+    return (read - answered).total_seconds() >= moment.waits.steady_s
+
+
 def _by_hand(view: View, brackets: tuple[Order, ...], moment: Moment) -> Wait | None:
     """Leave a person time who cancelled the exits at the broker."""
     last = brackets[-1] if brackets else None
-    if last is None or last.status is not OrderStatus.CANCELLED or not last.confirmed_at or last.cancel_at:
+    if last is None or not is_cancelled_by_hand(last):
         return None
-    if last.reason or any(order.filled_qty for order in brackets if order.tag == last.tag):
+    if any(order.filled_qty for order in brackets if order.tag == last.tag):
         return None
     until = moment.at(last.read_at, view.policy.repair_delay_s)
     return Wait(until) if until else None
 
 
-def _refused_sale(view: View, moment: Moment) -> Wait | None:
+def _refused_sale(view: View, brackets: tuple[Order, ...], moment: Moment) -> Wait | None:
     """Do not hammer: after a refused sale of ours the next decision waits."""
     refused = [o.ended_at for o in view.orders if o.role is OrderRole.CLOSE and o.status is OrderStatus.REJECTED]
     last = max((at for at in refused if at), default=None)
-    stop = view.flow.protect_tries >= moment.waits.repair_tries
+    stop = failed_tries(brackets, moment) >= moment.waits.repair_tries
     until = moment.at(last, moment.waits.close_retry_s) if stop else None
     return Wait(until) if until else None

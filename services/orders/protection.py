@@ -65,9 +65,7 @@ def counted(view: View, now: datetime) -> View:
         until = _covered_at(view, now)
         seconds += Decimal(str(max((until - since).total_seconds(), 0))).quantize(Decimal("0.001"))
         since = None
-    tries = 0 if found is Protection.PROTECTED else view.flow.protect_tries
-    flow = view.flow if tries == view.flow.protect_tries else replace(view.flow, protect_tries=tries)
-    return replace(view, flow=flow, trade=replace(trade, protection=found, naked_since=since, naked_s=seconds))
+    return replace(view, trade=replace(trade, protection=found, naked_since=since, naked_s=seconds))
 
 
 def _uncovered_since(view: View, now: datetime) -> datetime:

@@ -18,8 +18,8 @@ class Waits:
     send_by_s: float = 10.0
     confirm_first_s: float = 0.05
     confirm_last_s: float = 5.0
-    settle_s: float = 0.8
-    """A second look at new exits: a stop on the wrong side takes its group down half a second after "ok"."""
+    settle_s: float = 1.2
+    """A second look at new exits: a stop on the wrong side takes its group down up to a second after "ok"."""
     look_every_s: float = 3.0
     look_gap_entry_s: float = 30.0
     look_gap_exit_s: float = 3.0
@@ -28,6 +28,8 @@ class Waits:
     naked_alarm_s: float = 5.0
     partial_exit_grace_s: float = 5.0
     orphan_grace_s: float = 2.0
+    steady_s: float = 10.0
+    """A bracket that ended before it rested this long was a failed try."""
     stop_limit_grace_s: float = 10.0
     away_read_s: float = 5.0
     """How often a working entry is read by ourselves while the bus is away."""

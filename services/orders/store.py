@@ -116,25 +116,22 @@ with wrote_trade as (
     where v.trade_id = $4
 ), wrote_flow as (
     update orders.flows f
-    set protect_tries = $9, claimed_until = case
-        when $10::float8 is null then f.claimed_until
-        when $10::float8 <= 0 then null
-        else clock_timestamp() + make_interval(secs => $10::float8)
-    end
-    where f.trade_id = $4
+    set claimed_until = case when $9::float8 <= 0 then null
+        else clock_timestamp() + make_interval(secs => $9::float8) end
+    where f.trade_id = $4 and $9::float8 is not null
 ), wrote_marks as (
-    update orders.marks m set is_open = false where m.trade_id = $4 and $11::boolean and m.is_open
+    update orders.marks m set is_open = false where m.trade_id = $4 and $10::boolean and m.is_open
 ), wrote_concerns as (
     insert into orders.concerns
-    select r.* from jsonb_populate_recordset(null::orders.concerns, $12::text::jsonb) r
+    select r.* from jsonb_populate_recordset(null::orders.concerns, $11::text::jsonb) r
     on conflict (concern_key) do update set
         severity = excluded.severity, text = excluded.text, since_at = excluded.since_at,
         ended_at = excluded.ended_at,
         key_version = greatest(orders.concerns.key_version + 1, excluded.key_version)
 ), wrote_timeline as (
     insert into orders.timeline (trade_id, username, kind, actor, text, data, correlation_id)
-    select $4, $13, e->>'kind', e->>'actor', e->>'text', e->'data', $14
-    from jsonb_array_elements($15::text::jsonb) e
+    select $4, $12, e->>'kind', e->>'actor', e->>'text', e->'data', $13
+    from jsonb_array_elements($14::text::jsonb) e
 )
 select ''
 """  # noqa: S608 - column names of our own dataclasses
@@ -166,7 +163,6 @@ async def write(
         public,
         after.queued is not None,
         _is_watched(after),
-        after.flow.protect_tries,
         lease_s,
         trade.is_locked,
         rows.write([_concern_row(after, change) for change in concerns]),

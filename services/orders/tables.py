@@ -172,7 +172,6 @@ flows = Table(
     _need("username", Text),
     _need("run", BigInteger, 0),
     Column("claimed_until", _AT),
-    _need("protect_tries", Integer, 0),
     Index("flows_by_user", "username"),
 )
 

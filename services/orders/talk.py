@@ -216,7 +216,7 @@ async def _bracket(step: PlaceBracket, loaded: Loaded, broker: BrokerProvider, d
                 now=moment.now,
                 words=words,
             )
-        return view if isinstance(made, NoMarket) else looking.with_bracket(view, made)
+        return view if isinstance(made, NoMarket) else looking.with_orders(view, made)
 
     return Outcome(apply)
 

@@ -229,8 +229,6 @@ class Flow:
 
     run: int = 0
     claimed_until: datetime | None = None
-    protect_tries: int = 0
-    """Brackets tried since the holding last had all its exits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ from services.orders.steps import Waits
 
 TICKER = "SPY"
 QUICK = Waits(
+    settle_s=0.1,
     look_every_s=0.1,
     look_gap_entry_s=0.4,
     look_gap_exit_s=0.2,
@@ -207,18 +208,49 @@ class House:
         assert row is not None
         return dict(row) | {"orders": orjson.loads(row["orders"])}
 
-    async def until(self, trade_id: str, within_s: float = 8.0, **wanted: Any) -> dict[str, Any]:
-        """Wait until the trade's row shows the values."""
+    async def until(
+        self, trade_id: str, *, within_s: float = 8.0, telling: bool = False, **wanted: Any
+    ) -> dict[str, Any]:
+        """Wait until the trade's row shows the values; `telling`: while monitor tells what the broker shows."""
 
         async def shows() -> dict[str, Any] | None:
+            if telling:
+                await self.sync()
             row = await self.trade(trade_id)
             return row if all(row[name] == value for name, value in wanted.items()) else None
 
         try:
-            return cast("dict[str, Any]", await eventually(shows, within_s=within_s))
+            return cast("dict[str, Any]", await eventually(shows, within_s=within_s, every_s=0.1 if telling else 0.01))
         except AssertionError:
             row = await self.trade(trade_id)
             raise AssertionError({name: row[name] for name in wanted} | {"story": await self.story(trade_id)}) from None
+
+    async def protected(self, **changes: Any) -> dict[str, Any]:
+        """Place, wait until the exits rest and were looked at twice, and return the row."""
+        trade = await self.place(**changes)
+        await self.until(trade["id"], protection="PROTECTED")
+
+        async def looked_twice() -> bool:
+            sql = "select min(reads) from orders.broker_orders where trade_id = $1 and role <> 'ENTRY'"
+            async with self.database.admin() as admin:
+                return bool(await admin.fetchval(sql, trade["id"]) >= 2)
+
+        await eventually(looked_twice)
+        return await self.trade(trade["id"])
+
+    async def until_resting(self, trade_id: str) -> dict[str, Any]:
+        """Wait until nothing runs: the trade is over, or holds with every exit resting."""
+
+        async def rests() -> bool:
+            row = await self.trade(trade_id)
+            held = row["status"] == "FILLED" and row["protection"] in ("PROTECTED", "NONE")
+            async with self.database.admin() as admin:
+                sql = "select count(*) from orders.actions where trade_id = $1 and state in ('REQUESTED', 'RUNNING')"
+                running = await admin.fetchval(sql, trade_id)
+            return not running and (held or row["status"] == "CLOSED")
+
+        await eventually(rests, within_s=8)
+        return await self.trade(trade_id)
 
     async def until_quiet(self, trade_id: str, within_s: float = 8.0) -> list[dict[str, Any]]:
         """Wait until no order of the trade can execute any more, and return its orders."""

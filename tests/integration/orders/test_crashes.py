@@ -51,8 +51,7 @@ async def _nothing(house: House, memory: dict[str, Any]) -> None:
 
 
 async def _placed(house: House, memory: dict[str, Any]) -> None:
-    memory["trade"] = await house.place()
-    await house.until(memory["trade"]["id"], protection="PROTECTED")
+    memory["trade"] = await house.protected()
 
 
 async def _only(house: House) -> str | None:

@@ -42,9 +42,8 @@ async def test_a_hit_closes_the_trade_at_the_brokers_price(house: House, price: 
 
 
 async def test_a_close_cancels_the_exits_and_sells_once(house: House) -> None:
-    trade = await house.place()
-    row = await house.until(trade["id"], protection="PROTECTED")
-    reply = await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=row["version"]))
+    trade = await house.protected()
+    reply = await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=trade["version"]))
     assert reply.status == 200
     closed = reply.json()
     assert (closed["status"], closed["close_reason"], closed["realized_pnl"]) == ("CLOSED", "MANUAL_CLOSE", "-40.00")
@@ -53,10 +52,9 @@ async def test_a_close_cancels_the_exits_and_sells_once(house: House) -> None:
 
 
 async def test_an_adjust_replaces_the_bracket(house: House) -> None:
-    trade = await house.place()
-    row = await house.until(trade["id"], protection="PROTECTED")
+    trade = await house.protected()
     command = AdjustTrade(
-        idempotency_key=new_id(), trade_id=trade["id"], version=row["version"], new_sl=Decimal("3.50")
+        idempotency_key=new_id(), trade_id=trade["id"], version=trade["version"], new_sl=Decimal("3.50")
     )
     reply = await house.ask(command)
     assert reply.status == 200

@@ -189,8 +189,7 @@ TABLES = (
         trade_id text primary key references orders.trades (id),
         username text not null,
         run bigint not null default 0,
-        claimed_until timestamptz,
-        protect_tries integer not null default 0
+        claimed_until timestamptz
     )
     """,
     "create index flows_by_user on orders.flows (username)",
