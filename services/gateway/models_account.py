@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from libs.common.messages.vocabulary import BrokerMode, Severity
-from services.gateway.models_base import AccountId, Answer, Body, Cursor, From, To
+from services.gateway.models_base import AccountId, Answer, Body, Cursor, Figure, From, To
 
 
 class AccountAsked(Body):
@@ -56,11 +56,11 @@ class Position(Answer):
     quantity: Decimal
     avg_price: Decimal | None
     market_value: Decimal | None
-    delta: Decimal | None
-    gamma: Decimal | None
-    theta: Decimal | None
-    vega: Decimal | None
-    iv: Decimal | None
+    delta: Figure | None
+    gamma: Figure | None
+    theta: Figure | None
+    vega: Figure | None
+    iv: Figure | None
     dte: int | None
     instrument_type: str | None
     greeks_source: str | None
@@ -121,6 +121,12 @@ class SyncStatus(Answer):
     """How the syncs of the user's accounts stand."""
 
     accounts: list[SyncLine]
+
+
+class SyncBegun(Answer):
+    """The accounts that are being read now."""
+
+    accounts: list[str]
 
 
 class Executions(Answer):

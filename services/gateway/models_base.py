@@ -98,6 +98,9 @@ def _in_reach(value: datetime) -> datetime:
     return (value if value.tzinfo else value.replace(tzinfo=NEW_YORK)).astimezone(UTC)
 
 
+Figure = Decimal | float
+"""A Greek, a volatility: no money, so a number will do."""
+
 PriceIn = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]
 """USD per share."""
 AmountIn = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=2)]

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from libs.common.messages.vocabulary import BrokerMode, OptionType
-from services.gateway.models_base import Answer, Body
+from services.gateway.models_base import Answer, Body, Figure
 
 
 def _only_dates(value: object) -> object:
@@ -61,11 +61,11 @@ class ChainOption(Answer):
     bid: Decimal | None
     ask: Decimal | None
     mid: Decimal | None
-    delta: Decimal | None
-    gamma: Decimal | None
-    theta: Decimal | None
-    vega: Decimal | None
-    iv: Decimal | None
+    delta: Figure | None
+    gamma: Figure | None
+    theta: Figure | None
+    vega: Figure | None
+    iv: Figure | None
     volume: int | None
     open_interest: int | None
 

@@ -27,6 +27,7 @@ from services.gateway.models_base import (
     Answer,
     Body,
     Cursor,
+    Figure,
     FigureIn,
     From,
     Json,
@@ -274,8 +275,8 @@ class CurvePoint(Answer):
     mark_price: Decimal
     bid: Decimal | None
     ask: Decimal | None
-    delta: Decimal | None
-    iv: Decimal | None
+    delta: Figure | None
+    iv: Figure | None
     underlying: Decimal | None
     pnl: Decimal | None
     tag: str | None

@@ -25,6 +25,7 @@ from services.gateway.models_account import (
     ExecutionsAsked,
     Incidents,
     IncidentsAsked,
+    SyncBegun,
     SyncStatus,
 )
 from services.gateway.models_trades import ExportAsked
@@ -45,7 +46,7 @@ async def get_account(caller: Viewer, asked: Annotated[AccountAsked, Query()]) -
     return await caller.ask(GetAccount(account_id=asked.account_id))
 
 
-@router.post("/sync", status_code=202, response_model=SyncStatus, responses=problems(*WRITE, NotFound))
+@router.post("/sync", status_code=202, response_model=SyncBegun, responses=problems(*WRITE, NotFound))
 async def sync_now(caller: Viewer, asked: Annotated[AccountAsked, Query()]) -> Response:
     """Read all accounts at the broker now; progress comes on the stream."""
     return await caller.ask(SyncNow(account_id=asked.account_id))
