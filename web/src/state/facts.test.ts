@@ -21,7 +21,7 @@ it("reads ticks, and nothing from what is not one", () => {
   expect(pricesOf("{}")).toEqual([]);
 });
 
-it("speaks up for loud incidents only", () => {
+it("speaks up for critical incidents only", () => {
   expect(alarmOf('{"severity":"critical","text":"short 1 AAPL"}')).toBe("short 1 AAPL");
-  expect(alarmOf('{"severity":"info","text":"resized"}')).toBeNull();
+  expect(alarmOf('{"severity":"error","text":"no answer"}')).toBeNull();
 });

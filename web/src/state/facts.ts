@@ -43,9 +43,8 @@ export function pricesOf(text: string): PriceTick[] {
   return Array.isArray(prices) ? (prices as PriceTick[]) : [];
 }
 
-/** The words of an incident that a user should see at once; null for the quiet ones. */
+/** The words of an incident that must be seen wherever the page is scrolled; null for those a banner is enough for. */
 export function alarmOf(text: string): string | null {
   const data = objectOf(text);
-  const loud = data?.severity === "error" || data?.severity === "critical";
-  return loud && typeof data?.text === "string" ? data.text : null;
+  return data?.severity === "critical" && typeof data?.text === "string" ? data.text : null;
 }
