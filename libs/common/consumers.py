@@ -72,7 +72,7 @@ class Consumer:
 
     def interrupt(self) -> None:
         """End the fetch that waits: after a reconnect it would wait for an answer that cannot come."""
-        if self._scope is not None:
+        if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())
 
     async def run(self, stopping: asyncio.Event) -> None:
