@@ -14,6 +14,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
+from libs.common.testing import eventually
 from tests.e2e.page import PATIENCE_MS, Placed, Portfolio, chromium_path, nearest
 from tests.e2e.stack import Stack, running_stack
 
@@ -105,10 +106,16 @@ async def draw_curve(portfolio: Portfolio, trade: Placed) -> None:
 async def wait_for_snapshots(portfolio: Portfolio, trade: Placed, count: int) -> None:
     """Wait until the P&L curve has so many points more."""
     path = f"/api/trades/{trade.id}/snapshots"
-    before = len((await portfolio.api("GET", path))["points"])
-    async with asyncio.timeout(SNAPSHOT_TIMEOUT_S):
-        while len((await portfolio.api("GET", path))["points"]) < before + count:
-            await asyncio.sleep(1)
+
+    async def counted() -> int:
+        return len((await portfolio.api("GET", path))["points"])
+
+    before = await counted()
+
+    async def are_there() -> bool:
+        return await counted() >= before + count
+
+    await eventually(are_there, within_s=SNAPSHOT_TIMEOUT_S, every_s=1)
 
 
 async def shoot_ticket(portfolio: Portfolio) -> None:
