@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from libs.broker.base import BrokerMode as Venue
 from libs.common import log
+from libs.common.db import Unit
 from libs.common.errors import Conflict, InvalidInput, UpstreamUnavailable
 from libs.common.messages.orders import CredentialsChanged, TradingSettingsChanged
 from libs.common.messages.vocabulary import BrokerMode
@@ -67,21 +68,30 @@ async def _opened_paper(deps: Deps, username: str) -> Account:
     if not profile.accounts:
         raise UpstreamUnavailable("the simulator gave no account")
     account = new_account(username, BrokerMode.PAPER, profile.accounts[0].account_id, PAPER_NAME)
-    return await kept(deps, account, token)
+    async with deps.db.for_worker() as unit:
+        # Two first uses at once: whoever comes second takes the account that the first one made.
+        await store_accounts.lock_settings(unit, username)
+        known = await store_accounts.accounts_of(unit, username)
+        paper = next((account for account in known if account.broker_mode is BrokerMode.PAPER), None)
+        return paper or await _keep(unit, deps, account, token)
 
 
 async def kept(deps: Deps, account: Account, token: str) -> Account:
     """Store an account with its token sealed. Raises: Conflict when it is another user's."""
-    sealed = replace(account, token_ciphertext=deps.vault.seal(token, account.account_key))
     async with deps.db.for_worker() as unit:
-        version = await store_accounts.save_account(unit, sealed)
-        fact = CredentialsChanged(
-            account_key=account.account_key,
-            broker_mode=account.broker_mode,
-            account_id=account.account_id,
-            account_name=account.account_name,
-        )
-        unit.emit(fact, key_version=version, user=account.username)
+        return await _keep(unit, deps, account, token)
+
+
+async def _keep(unit: Unit, deps: Deps, account: Account, token: str) -> Account:
+    sealed = replace(account, token_ciphertext=deps.vault.seal(token, account.account_key))
+    version = await store_accounts.save_account(unit, sealed)
+    fact = CredentialsChanged(
+        account_key=account.account_key,
+        broker_mode=account.broker_mode,
+        account_id=account.account_id,
+        account_name=account.account_name,
+    )
+    unit.emit(fact, key_version=version, user=account.username)
     return replace(sealed, key_version=version)
 
 
