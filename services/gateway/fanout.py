@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,7 +18,7 @@ from libs.common.messages.base import SYSTEM_USER
 from libs.common.metrics import METRICS
 from services.gateway import frames
 from services.gateway.reader import Reader
-from services.gateway.ring import Ring
+from services.gateway.ring import Bounds, Ring
 
 if TYPE_CHECKING:
     from libs.common.clock import Clock
@@ -35,6 +36,8 @@ class Hub:
         self._clock = clock
         self._per_user = per_user
         self._readers: dict[str, set[Reader]] = {}
+        self._shown: frozenset[str] = frozenset()
+        self._news_since = datetime.min.replace(tzinfo=UTC)
         self._is_over = False
 
     def open(self, user: str, credential_id: str, cursor: str | None) -> Reader:
@@ -67,8 +70,14 @@ class Hub:
         if not readers:
             self._readers.pop(reader.user, None)
 
-    def begin(self, epoch: str, floor: int, *, is_filled: bool) -> None:
-        """Follow a stream from behind `floor`. Readers are told to load again; new ones wait for the fill."""
+    def begin(self, epoch: str, floor: int, *, created_at: datetime, is_filled: bool) -> None:
+        """Follow a stream made at `created_at` from behind `floor`. Readers must load again; new ones wait.
+
+        A new stream gets the facts of the last days once more: what was shown before, or happened well before the
+        stream was made, is in the lists that readers load now, and is not shown again.
+        """
+        self._shown |= self.ring.fact_ids()
+        self._news_since = created_at - timedelta(seconds=Bounds().oldest_s)
         self.ring.begin(epoch, floor)
         if not is_filled:
             self.is_filled.clear()
@@ -83,11 +92,15 @@ class Hub:
         event = frames.EVENT_OF.get(f"{owner}.{topic}")
         now_s = self._clock.monotonic()
         if event is None or user == SYSTEM_USER:
-            self.ring.see(sequence, now_s)
+            self.ring.skip(sequence, now_s)
             return
-        data = orjson.dumps(orjson.loads(envelope)["data"])
-        frame = frames.fact(event, self.ring.cursor(sequence), data)
-        self.ring.see(sequence, now_s, user, frame)
+        outer = orjson.loads(envelope)
+        fact_id = outer["id"]
+        if fact_id in self._shown or datetime.fromisoformat(outer["occurred_at"]) < self._news_since:
+            self.ring.skip(sequence, now_s)
+            return
+        frame = frames.fact(event, self.ring.cursor(sequence), orjson.dumps(outer["data"]))
+        self.ring.keep(sequence, now_s, user=user, fact_id=fact_id, frame=frame)
         for reader in self._readers.get(user, ()):
             reader.give(frame)
 

@@ -30,7 +30,11 @@ _log = log.get(__name__)
 HEARTBEAT_S = 2.0
 SILENCE_S = 3 * HEARTBEAT_S
 RETRY_S = 0.2
+LONGEST_RETRY_S = 1.0
 KEPT_WITHOUT_US_S = 10
+
+
+_EVER = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 
 
 class Heard(Protocol):
@@ -73,12 +77,18 @@ class Following:
 
     async def run(self) -> None:
         """Follow until cancelled; whatever breaks is begun again."""
+        wait_s, reason = RETRY_S, ""
         while True:
             try:
                 await self._follow_once()
             except AppError as error:
-                _log.info("feed_waits", reason=error.detail)
-                await asyncio.sleep(RETRY_S)
+                if error.detail != reason:
+                    _log.warning("feed_waits", reason=error.detail)
+                reason = error.detail
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+            else:
+                wait_s, reason = RETRY_S, ""
 
     async def _follow_once(self) -> None:
         """Follow until the consumer breaks. Raises: UpstreamUnavailable."""
@@ -108,7 +118,7 @@ class Following:
             await leave(subscription)
 
     def _place(self, state: StreamState) -> dict[str, Any]:
-        """Say where to go on: behind the last fact seen, or in another stream at the beginning of the ring's time."""
+        """Say where to go on: behind the last fact seen, or in another stream from the beginning of the ring's time."""
         ring = self._hub.ring
         goes_on = state.created_at == self._created_at and state.first_sequence - 1 <= ring.last <= state.last_sequence
         if goes_on:
@@ -117,7 +127,8 @@ class Following:
         self._created_at = state.created_at
         since = self._clock.now() - timedelta(seconds=Bounds().oldest_s)
         self._fill_to = state.last_sequence
-        self._hub.begin(_epoch(state.created_at, self._breaks), state.last_sequence, is_filled=False)
+        epoch = _epoch(state.created_at, self._breaks)
+        self._hub.begin(epoch, state.last_sequence, created_at=state.created_at, is_filled=False)
         return {"deliver_policy": "by_start_time", "opt_start_time": since.astimezone(UTC).isoformat()}
 
     async def _until_broken(self) -> None:
@@ -143,9 +154,12 @@ class Following:
             return
         self._delivered = place.in_consumer
         ring = self._hub.ring
-        if place.in_stream != ring.last + 1:
-            # The first of a fill begins anywhere; later it means that the stream itself lost facts.
-            self._hub.begin(ring.epoch, place.in_stream - 1, is_filled=self._hub.is_filled.is_set())
+        if not self._hub.is_filled.is_set() and place.in_consumer == 1:
+            # Where a fill begins is known with its first fact. Nobody reads yet.
+            ring.begin(ring.epoch, place.in_stream - 1)
+        elif place.in_stream != ring.last + 1:
+            _log.error("stream_lost_facts", seen=ring.last, next=place.in_stream)
+            self._hub.begin(ring.epoch, place.in_stream - 1, created_at=self._created_at or _EVER, is_filled=True)
         self._hub.see(place.in_stream, message.subject, message.data)
         self._note_filled()
 

@@ -27,6 +27,7 @@ class Bounds:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     sequence: int
+    fact_id: str
     user: str
     at_s: float
     size: int
@@ -58,14 +59,22 @@ class Ring:
         """Name a place in the feed; by default the newest."""
         return f"{self.epoch}-{self.last if sequence is None else sequence}"
 
-    def see(self, sequence: int, at_s: float, user: str | None = None, frame: bytes | None = None) -> None:
-        """Take note of the next fact of the stream; without a frame nobody gets it. Time: `at_s` never falls."""
+    def skip(self, sequence: int, at_s: float) -> None:
+        """Take note of the next fact of the stream, which nobody may see. Time: `at_s` never falls."""
         self.last = sequence
-        if user is not None and frame is not None:
-            self._kept.append(_Kept(sequence, user, at_s, len(frame)))
-            self._of_user.setdefault(user, deque()).append((sequence, frame))
-            self.size += len(frame)
         self._forget(at_s)
+
+    def keep(self, sequence: int, at_s: float, *, user: str, fact_id: str, frame: bytes) -> None:
+        """Keep the next fact of the stream for its user. Time: `at_s` never falls."""
+        self.last = sequence
+        self._kept.append(_Kept(sequence, fact_id, user, at_s, len(frame)))
+        self._of_user.setdefault(user, deque()).append((sequence, frame))
+        self.size += len(frame)
+        self._forget(at_s)
+
+    def fact_ids(self) -> frozenset[str]:
+        """List the facts that are kept."""
+        return frozenset(kept.fact_id for kept in self._kept)
 
     def after(self, user: str, cursor: str) -> list[bytes] | None:
         """Return what `user` missed since `cursor`; None when that cannot be told any more."""

@@ -9,11 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import cycle, start
+from tests.bench import cycle, live_feed, start
 from tests.bench.report import Report
 from tests.journey.stack import Stack
 
-ALL = {"cycle": cycle.measure, "start": start.measure}
+ALL = {"cycle": cycle.measure, "feed": live_feed.measure, "start": start.measure}
 
 
 def main() -> int:

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from cryptography.fernet import Fernet
 
 from deploy.local.nats import EmbeddedNats
 from deploy.nats.permissions import permissions_for
@@ -112,7 +111,6 @@ def settings_for(database: TestDatabase, nats: EmbeddedNats, **changes: Any) -> 
         "database_password": database.passwords["gateway"],
         "nats_url": nats.address,
         "nats_password": nats.url_of("gateway").split("//gateway:")[1].rpartition("@")[0],
-        "encryption_key": Fernet.generate_key().decode(),
         "web_root": str(Path(__file__).parent / "no-page"),
         "argon2_memory_kib": 64,
         "argon2_rounds": 1,

@@ -15,7 +15,10 @@ def filled(facts: list[str | None], bounds: Bounds | None = None, floor: int = 0
     ring = Ring(bounds)
     ring.begin("e1", floor)
     for sequence, user in enumerate(facts, floor + 1):
-        ring.see(sequence, float(sequence), user, None if user is None else f"{sequence}".encode())
+        if user is None:
+            ring.skip(sequence, float(sequence))
+        else:
+            ring.keep(sequence, float(sequence), user=user, fact_id=f"f{sequence}", frame=f"{sequence}".encode())
     return ring
 
 
@@ -45,8 +48,9 @@ def test_the_ring_stays_within_its_bounds_and_counts_right(facts: list[str | Non
 def test_facts_older_than_the_time_kept_are_forgotten() -> None:
     ring = Ring(Bounds(oldest_s=10))
     ring.begin("e1", 0)
-    ring.see(1, 100.0, "alice", b"old")
-    ring.see(2, 111.0, "alice", b"new")
+    ring.keep(1, 100.0, user="alice", fact_id="f1", frame=b"old")
+    ring.keep(2, 111.0, user="alice", fact_id="f2", frame=b"new")
+    assert ring.fact_ids() == {"f2"}
     assert ring.after("alice", "e1-0") is None
     assert ring.after("alice", "e1-1") == [b"new"]
 
