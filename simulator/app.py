@@ -24,6 +24,8 @@ from simulator.settings import Settings
 from simulator.world import World
 
 SHUTDOWN_S = 2
+KEEP_ALIVE_S = 75
+"""Above every cadence of a client: a connection closed just as a request is written loses that write."""
 CHUNK_S = 0.02
 
 
@@ -116,5 +118,6 @@ def run(settings: Settings) -> None:
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     Server(config, settings).run()

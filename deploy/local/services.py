@@ -12,6 +12,9 @@ from deploy.local.layout import PROJECT
 from deploy.local.ports import LOOPBACK
 from deploy.local.problem import StackProblem
 
+OPENS_TOKENS = ("orders", "monitor")
+"""Who may have the key to the brokers' tokens."""
+
 SERVER_PARTS = ("postgres", "nats", "simulator")
 
 
@@ -77,10 +80,15 @@ def service_environment(service: str, keyring: Keyring, addresses: Addresses, *,
         "HTTP_HOST": LOOPBACK,
         "HTTP_PORT": str(http_port),
         "SIMULATOR_URL": addresses.simulator_url,
-        "ENCRYPTION_KEY": keyring.encryption_key,
         "LOG_FORMAT": "json",
+        **_key_environment(service, keyring),
         **_market_data_environment(addresses),
     }
+
+
+def _key_environment(service: str, keyring: Keyring) -> dict[str, str]:
+    """Return the key to the tokens for who opens them; for the others an empty one, whatever the caller's holds."""
+    return {"ENCRYPTION_KEY": keyring.encryption_key if service in OPENS_TOKENS else ""}
 
 
 def migration_environment(keyring: Keyring, database_url: str) -> dict[str, str]:

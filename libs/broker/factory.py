@@ -23,6 +23,8 @@ class BrokerFactory:
     budget: Budget = UNLIMITED
     deadlines: Deadlines = field(default_factory=Deadlines)
     live_enabled: bool = False
+    stream_urls: Mapping[BrokerMode, str] = field(default_factory=dict)
+    """Of a mode whose account stream is elsewhere than the broker says."""
 
     def get_broker(self, mode: BrokerMode, account_id: str, token: str) -> BrokerProvider:
         """Return an account at a venue. Raises: InvalidInput when the mode has no address."""
@@ -30,7 +32,12 @@ class BrokerFactory:
         if not base_url:
             raise InvalidInput(f"{mode} is not available on this installation")
         session = TradierSession.open(
-            self.http, base_url=with_version(base_url), token=token, budget=self.budget, deadlines=self.deadlines
+            self.http,
+            base_url=with_version(base_url),
+            token=token,
+            budget=self.budget,
+            deadlines=self.deadlines,
+            stream_url=self.stream_urls.get(mode),
         )
         return TradierBroker(session, mode=mode, account_id=account_id, live_enabled=self.live_enabled)
 

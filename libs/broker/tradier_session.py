@@ -55,14 +55,25 @@ class TradierSession:
     token_hash: str
     deadlines: Deadlines
     priority: Priority = Priority.POLL
+    stream_url: str | None = None
+    """Instead of the address that the broker names for its account stream."""
 
     @classmethod
     def open(
-        cls, http: HttpClient, *, base_url: str, token: str, budget: Budget, deadlines: Deadlines
+        cls,
+        http: HttpClient,
+        *,
+        base_url: str,
+        token: str,
+        budget: Budget,
+        deadlines: Deadlines,
+        stream_url: str | None = None,
     ) -> TradierSession:
         """Prepare the headers once. Without `Accept` the vendor answers XML."""
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        return cls(http, base_url.rstrip("/"), headers, budget, token_hash(token), deadlines)
+        return cls(
+            http, base_url.rstrip("/"), headers, budget, token_hash(token), deadlines, stream_url=stream_url or None
+        )
 
     def with_priority(self, priority: Priority) -> TradierSession:
         """Return the same session speaking for another flow."""

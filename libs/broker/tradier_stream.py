@@ -48,11 +48,12 @@ async def follow(
     opened = await session.ask_by_post(
         "/accounts/events/session", "account events", stream_session, rate_class=RateClass.STANDARD, form={}
     )
-    _check_url(opened.url, session.base_url)
+    url = session.stream_url or opened.url
+    _check_url(url, session.base_url)
     subscription = {"events": ["order"], "sessionid": opened.session_id, "excludeAccounts": []}
     try:
         async with connect(
-            opened.url,
+            url,
             proxy=None,
             compression=None,
             open_timeout=OPEN_TIMEOUT_S,

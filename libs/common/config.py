@@ -39,7 +39,6 @@ class BaseServiceSettings(BaseSettings):
     nats_url: str = Field(repr=False, description="where NATS listens: nats://host:port")
     nats_password: SecretStr = Field(description="password of this service's NATS user")
     nats_replicas: int = Field(default=1, ge=1, le=5, description="copies of each stream (3 on a cluster)")
-    encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")
     http_host: str = Field(default="127.0.0.1", description="address to listen on")
     http_port: int = Field(default=0, ge=0, le=65535, description="port to listen on; 0 chooses a free one")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")

@@ -27,7 +27,10 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
         BrokerMode.TRADIER_LIVE: settings.tradier_live_url,
     }
     vault = Vault(settings.encryption_key.get_secret_value())
-    access = Access(chassis.bus, BrokerFactory(chassis.http, addresses), vault, chassis.clock)
+    elsewhere = settings.tradier_stream_url
+    stream_urls = dict.fromkeys((BrokerMode.TRADIER_SANDBOX, BrokerMode.TRADIER_LIVE), elsewhere) if elsewhere else {}
+    factory = BrokerFactory(chassis.http, addresses, stream_urls=stream_urls)
+    access = Access(chassis.bus, factory, vault, chassis.clock)
     yield Deps(db=chassis.db, bus=chassis.bus, clock=chassis.clock, settings=settings, access=access)
 
 

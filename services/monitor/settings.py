@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from libs.common.config import BaseServiceSettings
 
@@ -10,13 +10,14 @@ from libs.common.config import BaseServiceSettings
 class Settings(BaseServiceSettings):
     """Cadences in real seconds; addresses of the brokers by mode."""
 
+    encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")
     simulator_url: str | None = Field(default=None, description="the bundled broker for PAPER; unset: no PAPER mode")
     tradier_sandbox_url: str = Field(
         default="https://sandbox.tradier.com", description="Tradier's paper environment, without /v1"
     )
     tradier_live_url: str = Field(default="https://api.tradier.com", description="Tradier, without /v1")
     tradier_stream_url: str | None = Field(
-        default=None, description="overrides the address that the broker names for its account stream"
+        default=None, description="instead of the address that Tradier names for its account stream (the simulator names its own)"
     )
     order_sync_s: float = Field(default=60.0, gt=0, description="how often an account's orders are read")
     hot_sync_s: float = Field(default=5.0, gt=0, description="the same while something is about to happen")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 
 from libs.broker.base import BrokerMode
 from libs.broker.tradier_session import Deadlines
@@ -20,6 +20,7 @@ def _parsed(value: Any) -> Any:
 class Settings(BaseServiceSettings):
     """Addresses of the brokers by mode, deadlines and waits in real seconds."""
 
+    encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")
     simulator_url: str | None = Field(default=None, description="the bundled broker for PAPER; unset: no PAPER mode")
     tradier_sandbox_url: str = Field(
         default="https://sandbox.tradier.com", description="Tradier's paper environment, without /v1"

@@ -218,3 +218,14 @@ def test_a_port_out_of_range_is_refused_before_anything_starts(
 ) -> None:
     assert main(["up", "--port", "70000", "--data", str(tmp_path / "data")]) == 1
     assert "70000 is not a port" in capsys.readouterr().err
+
+
+def test_only_who_opens_tokens_gets_the_key_to_them(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCRYPTION_KEY", "the-callers")
+    keyring = open_keyring(layout)
+    given = {
+        service: service_environment(service, keyring, Addresses(1, 2, 3, 4), http_port=5)["ENCRYPTION_KEY"]
+        for service in SERVICES
+    }
+    assert {service for service, key in given.items() if key} == {"orders", "monitor"}
+    assert given["orders"] == given["monitor"] == keyring.encryption_key

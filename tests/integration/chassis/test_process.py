@@ -26,7 +26,6 @@ from libs.common.messages.orders import CloseTrade, GetTrade
 from libs.common.process import Process
 from libs.common.service import Chassis, Service
 from libs.common.testing import TestDatabase, eventually
-from libs.common.vault import new_key
 from tests.integration.chassis.buses import PASSWORD, bus_of, nats_server
 
 pytestmark = pytest.mark.integration
@@ -140,7 +139,6 @@ def settings(database: TestDatabase, server: EmbeddedNats) -> Settings:
         database_password=database.passwords["orders"],  # type: ignore[arg-type]
         nats_url=server.address,
         nats_password=PASSWORD,  # type: ignore[arg-type]
-        encryption_key=new_key(),  # type: ignore[arg-type]
         stop_grace_s=5,
     )
 

@@ -76,7 +76,6 @@ async def house(database: TestDatabase, simulator: str) -> AsyncIterator[House]:
         "PRICING_DATABASE_PASSWORD": "x",
         "NATS_URL": "nats://nowhere",
         "PRICING_NATS_PASSWORD": "x",
-        "ENCRYPTION_KEY": "x",
         "ORATS_URL": f"{simulator}/datav2",
         "ORATS_TOKEN": "test",
         "SIMULATOR_URL": simulator,

@@ -15,6 +15,7 @@ class Settings(BaseServiceSettings):
 
     service = "orders"
 
+    encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")
     orats_token: SecretStr = Field(default=SecretStr(""), description="ORATS key")
     snapshot_s: float = Field(default=40.0, gt=0, description="how often")
 
