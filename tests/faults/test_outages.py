@@ -1,4 +1,4 @@
-"""One part away for a while: the page says so, nothing hangs, all goes on by itself, and the books add up afterwards."""
+"""One part away for a while: said and refused at once, over by itself, and the books add up afterwards."""
 
 from __future__ import annotations
 
