@@ -37,7 +37,10 @@ _runners: weakref.WeakSet[JobRunner] = weakref.WeakSet()
 
 @dataclass(frozen=True)
 class JobHandler:
-    """What carries out one kind of job. Units: seconds; after a failure `retry_s` doubles up to `retry_max_s`."""
+    """What carries out one kind of job. Units: seconds; after a failure `retry_s` doubles up to `retry_max_s`.
+
+    `endless`: a run only listens, so at shutdown it is given back at once, for another replica to take over.
+    """
 
     kind: str
     run: Callable[[Job, Any], Awaitable[NextDue]]
@@ -45,6 +48,7 @@ class JobHandler:
     concurrency: int
     retry_s: float
     retry_max_s: float
+    endless: bool = False
 
     async def __call__(self, work: Job, deps: Any) -> NextDue:
         """Carry out one run."""
@@ -52,7 +56,13 @@ class JobHandler:
 
 
 def job(
-    kind: str, *, lease_s: float = 30.0, concurrency: int = 8, retry_s: float = 1.0, retry_max_s: float = 60.0
+    kind: str,
+    *,
+    lease_s: float = 30.0,
+    concurrency: int = 8,
+    retry_s: float = 1.0,
+    retry_max_s: float = 60.0,
+    endless: bool = False,
 ) -> Callable[[Callable[[Job, Any], Awaitable[NextDue]]], JobHandler]:
     """Make `async def handler(job, deps) -> next due` the handler of `kind`; list it in `Service.jobs`.
 
@@ -60,7 +70,7 @@ def job(
     """
 
     def make(run: Callable[[Job, Any], Awaitable[NextDue]]) -> JobHandler:
-        return JobHandler(kind, run, lease_s, concurrency, retry_s, retry_max_s)
+        return JobHandler(kind, run, lease_s, concurrency, retry_s, retry_max_s, endless)
 
     return make
 
@@ -125,6 +135,9 @@ class JobRunner:
                 self._woken.clear()
                 wait_s = await self._turn(group)
                 await first_of(stopping, self._woken, within_s=wait_s)
+            for task, kind in list(self._running.items()):
+                if self._handlers[kind].endless:
+                    task.cancel()
             if self._running:
                 await asyncio.wait(set(self._running), timeout=self._grace_s)
             for task in list(self._running):

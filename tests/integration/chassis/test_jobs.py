@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -338,6 +340,20 @@ async def test_what_is_in_flight_at_shutdown_is_given_back_after_its_grace(house
     await plan(db, "a")
     async with running(db, worker, grace_s=0.05):
         await eventually(lambda: worker.runs)
+    row = await row_of(house, "a")
+    assert row["claimed_until"] is None
+    assert row["due_at"] <= row["asked_at"]
+
+
+async def test_a_run_that_only_listens_is_given_back_at_once_at_shutdown(house: TestDatabase, db: Database) -> None:
+    worker = Worker()
+    worker.gate = asyncio.Event()
+    worker.handler = replace(worker.handler, endless=True)
+    await plan(db, "a")
+    began = time.monotonic()
+    async with running(db, worker, grace_s=20):
+        await eventually(lambda: worker.runs)
+    assert time.monotonic() - began < 10
     row = await row_of(house, "a")
     assert row["claimed_until"] is None
     assert row["due_at"] <= row["asked_at"]
