@@ -94,7 +94,7 @@ def _kinds(before: View, after: View) -> list[type[TradeFact]]:
     if closing or (after.queued and not before.queued):
         kinds.append(TradeClosing)
     if new.status is not TradeStatus.CLOSED and new.protection is not old.protection:
-        kinds += _of_protection(old.protection, new.protection)
+        kinds += _of_protection(new.protection)
     if new.status is TradeStatus.CLOSED and old.status is not TradeStatus.CLOSED:
         kinds.append(TradeRejected if new.close_reason is CloseReason.REJECTED else TradeClosed)
     if not kinds and row_values(before) != row_values(after):
@@ -112,12 +112,11 @@ def _of_fills(before: View, after: View) -> list[type[TradeFact]]:
     return [TradePartiallyFilled] if new.filled_qty > old.filled_qty else []
 
 
-def _of_protection(old: Protection, new: Protection) -> list[type[TradeFact]]:
+def _of_protection(new: Protection) -> list[type[TradeFact]]:
     if new is Protection.PROTECTED:
         return [TradeProtected]
-    if old is Protection.PROTECTED or new is Protection.NAKED:
-        return [TradeUnprotected]
-    return []
+    # PENDING is being replaced, or one leg's news came before its sibling's: told as a change, counted as naked.
+    return [TradeUnprotected] if new is Protection.NAKED else []
 
 
 def _was_received(view: View) -> bool:
