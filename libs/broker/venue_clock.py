@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from libs.broker.base import BrokerMode, BrokerProvider
 from libs.broker.reports import ClockReport
+from libs.common.clock import Clock
+from libs.common.errors import AppError
 from libs.market.clock import ExchangeClock, MarketClock, ReadingClock
+
+KEEP: Final = timedelta(seconds=2)
+"""How long a reading of PAPER's clock is used before it is read again."""
+
+LOOK_AGAIN: Final = timedelta(seconds=60)
+"""How often PAPER's clock is looked at while its session is over: it may stand still, be held or be set."""
 
 
 def clock_from(report: ClockReport, read_at: datetime) -> ReadingClock:
@@ -24,3 +33,34 @@ async def market_clock(broker: BrokerProvider, *, now: datetime) -> MarketClock:
     if broker.mode is not BrokerMode.PAPER:
         return ExchangeClock()
     return clock_from(await broker.clock(), now)
+
+
+class VenueClocks:
+    """The clocks of all venues for one process. PAPER's is kept for a moment, and goes on while it cannot be read."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._paper: MarketClock = ExchangeClock()
+        self._read_at: datetime | None = None
+
+    def known(self, mode: BrokerMode) -> MarketClock:
+        """Return a venue's clock as it was last read, without asking anybody."""
+        return self._paper if mode is BrokerMode.PAPER else ExchangeClock()
+
+    async def read(self, broker: BrokerProvider) -> MarketClock:
+        """Return the clock of a broker's venue, read again when the last reading is old."""
+        now = self._clock.now()
+        if broker.mode is BrokerMode.PAPER and (self._read_at is None or now - self._read_at > KEEP):
+            try:
+                self._paper = await market_clock(broker, now=now)
+                self._read_at = now
+            except AppError:
+                return self._paper
+        return self.known(broker.mode)
+
+
+def no_later(due_at: datetime | None, clock: MarketClock, now: datetime) -> datetime:
+    """Return when to look next: as planned at a real venue, soon at one whose clock may be set or stand still."""
+    if due_at is None:
+        return now + LOOK_AGAIN
+    return due_at if isinstance(clock, ExchangeClock) else min(due_at, now + LOOK_AGAIN)

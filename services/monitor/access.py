@@ -8,12 +8,16 @@ from libs.broker.base import BrokerProvider, Priority
 from libs.broker.factory import BrokerFactory
 from libs.common.bus import Bus
 from libs.common.clock import Clock
+from libs.common.errors import UpstreamUnavailable
 from libs.common.messages.orders import GetBrokerAccess
 from libs.common.vault import Vault
-from services.monitor.store import Account
+from services.monitor.store_accounts import Account
 
 KEEP_S = 60.0
 """How long a token is kept: a renewed one is noticed after this at the latest, by any replica."""
+
+ASK_AGAIN_S = 10.0
+"""How long a kept token goes on while orders does not answer, before it is asked again."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,21 @@ class Access:
     async def broker(self, account: Account) -> BrokerProvider:
         """Return the account's broker, speaking with the priority of background reads.
 
-        Raises: NotFound without credentials, UpstreamUnavailable when orders cannot be asked and nothing is kept.
+        Raises: NotFound without credentials, InvariantBroken when our key does not open them, UpstreamUnavailable when
+        orders cannot be asked and nothing is kept.
         """
         kept = self._kept.get(account.account_key)
         if kept is not None and (kept.until > self._clock.monotonic() or not self._bus.connected):
             return kept.broker
         question = GetBrokerAccess(broker_mode=account.broker_mode, account_id=account.account_id)
-        answer = (await self._bus.ask(question, user=account.username)).json()
+        try:
+            answer = (await self._bus.ask(question, user=account.username)).json()
+        except UpstreamUnavailable:
+            if kept is None:
+                raise
+            # orders is away, not the broker: watching goes on with the token it had.
+            self._kept[account.account_key] = _Kept(kept.broker, self._clock.monotonic() + ASK_AGAIN_S)
+            return kept.broker
         token = self._vault.open(answer["token_ciphertext"], answer["row_id"])
         broker = self._factory.get_broker(account.broker_mode, account.account_id, token).with_priority(Priority.POLL)
         self._kept[account.account_key] = _Kept(broker, self._clock.monotonic() + KEEP_S)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from libs.common import cursor
+from libs.common.db import Unit
 from libs.common.errors import NotFound
 from libs.common.handlers import Context, Reply, answers
 from libs.common.messages.monitor import (
@@ -16,34 +18,40 @@ from libs.common.messages.monitor import (
     ListIncidents,
     SyncNow,
 )
-from services.monitor import store, store_incidents, store_portfolio
+from services.monitor import store, store_accounts, store_incidents, store_portfolio
 from services.monitor.banners import banners_of, feeds_of
 from services.monitor.deps import Deps
-from services.monitor.sync import ORDERS, PORTFOLIO
+from services.monitor.store_accounts import Account
+from services.monitor.sync import ORDERS, PORTFOLIO, watch_of
 
 STALE_CYCLES = 3
+REFRESH_AFTER = timedelta(seconds=60)
 
 
 @answers(SyncNow)
 async def sync_now(command: SyncNow, ctx: Context, deps: Deps) -> Reply:
     """Make every account of the user due at once."""
     async with deps.db.for_user(ctx.user) as unit:
-        accounts = [a for a in await store.accounts_of(unit) if command.account_id in (None, a.account_id)]
+        accounts = [a for a in await store_accounts.accounts_of(unit) if command.account_id in (None, a.account_id)]
         for account in accounts:
-            await store.hint(unit, account.account_key)
-            for kind in (ORDERS, PORTFOLIO):
-                await unit.schedule(kind, account.account_key, None, user=ctx.user)
+            await _read_now(unit, account, deps)
     if command.account_id is not None and not accounts:
         raise NotFound("no such account")
     return Reply.of({"accounts": [account.account_id for account in accounts]}, 202)
+
+
+async def _read_now(unit: Unit, account: Account, deps: Deps) -> None:
+    await store_accounts.hint(unit, account.account_key, hot_for=timedelta(seconds=deps.settings.hot_sync_s))
+    for kind in (ORDERS, PORTFOLIO):
+        await unit.schedule(kind, account.account_key, None, user=account.username, replace=False)
 
 
 @answers(GetSyncStatus)
 async def get_sync_status(_: GetSyncStatus, ctx: Context, deps: Deps) -> dict[str, Any]:
     """Tell when each account was last read, and why not since."""
     async with deps.db.for_user(ctx.user) as unit:
-        accounts = await store.accounts_of(unit)
-        running = await store.running_of(unit, (ORDERS, PORTFOLIO))
+        accounts = await store_accounts.accounts_of(unit)
+        running = await store_accounts.running_of(unit, (ORDERS, PORTFOLIO))
     lines = [
         {
             "account_id": account.account_id,
@@ -61,7 +69,7 @@ async def get_sync_status(_: GetSyncStatus, ctx: Context, deps: Deps) -> dict[st
 async def list_accounts(_: ListAccounts, ctx: Context, deps: Deps) -> dict[str, Any]:
     """List the user's accounts with the cached status of each."""
     async with deps.db.for_user(ctx.user) as unit:
-        accounts = await store.accounts_of(unit)
+        accounts = await store_accounts.accounts_of(unit)
         statuses = await store_portfolio.statuses(unit)
     lines = [
         {
@@ -80,10 +88,12 @@ async def list_accounts(_: ListAccounts, ctx: Context, deps: Deps) -> dict[str, 
 async def get_account(query: GetAccount, ctx: Context, deps: Deps) -> dict[str, Any]:
     """Tell one account (the first, unless named) from the warm cache."""
     async with deps.db.for_user(ctx.user) as unit:
-        accounts = await store.accounts_of(unit)
+        accounts = await store_accounts.accounts_of(unit)
         account = next((a for a in accounts if query.account_id in (None, a.account_id)), None)
         if account is None:
             raise NotFound("no such account")
+        if is_old(account.portfolio_synced_at, deps.clock.now()):
+            await _read_now(unit, account, deps)
         return {
             "status": (await store_portfolio.statuses(unit)).get(account.account_key),
             "positions": await store_portfolio.positions(unit, account),
@@ -91,6 +101,11 @@ async def get_account(query: GetAccount, ctx: Context, deps: Deps) -> dict[str, 
             "executions": await store_portfolio.executions(unit, limit=50, account_key=account.account_key),
             "synced_at": account.portfolio_synced_at,
         }
+
+
+def is_old(synced_at: datetime | None, now: datetime) -> bool:
+    """Say whether what is cached asks for a refresh behind the answer."""
+    return synced_at is None or now - synced_at > REFRESH_AFTER
 
 
 @answers(ListExecutions)
@@ -133,7 +148,8 @@ async def list_incidents(query: ListIncidents, ctx: Context, deps: Deps) -> dict
 async def get_status(_: GetMonitorStatus, ctx: Context, deps: Deps) -> dict[str, Any]:
     """Tell what is wrong with the user's accounts, and the age of each feed."""
     async with deps.db.for_user(ctx.user) as unit:
-        accounts = await store.accounts_of(unit)
+        accounts = await store_accounts.accounts_of(unit)
     stale_after_s = STALE_CYCLES * max(deps.settings.order_sync_s, deps.settings.portfolio_sync_s)
-    feeds = feeds_of(accounts, deps.clock.now(), stale_after_s)
+    now = deps.clock.now()
+    feeds = feeds_of(accounts, now, stale_after_s, lambda account: watch_of(account, (), deps).is_open(now))
     return {"banners": [banner.model_dump(mode="json") for banner in banners_of(accounts)], "feeds": feeds}

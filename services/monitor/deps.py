@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from libs.broker.venue_clock import VenueClocks
 from libs.common.bus import Bus
 from libs.common.clock import Clock
 from libs.common.db import Database
@@ -20,3 +21,4 @@ class Deps:
     clock: Clock
     settings: Settings
     access: Access
+    venues: VenueClocks

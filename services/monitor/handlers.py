@@ -16,9 +16,9 @@ from libs.common.messages.orders import (
 )
 from libs.common.messages.pricing import Marks
 from libs.common.messages.trade import TradeRow
-from services.monitor import store, store_incidents
+from services.monitor import store, store_accounts, store_incidents
 from services.monitor.deps import Deps
-from services.monitor.reconcile import OurTrade, crosses_exit, is_hot
+from services.monitor.reconcile import OurTrade, crosses_exit, is_hot, is_over
 from services.monitor.store_incidents import Cause
 from services.monitor.stream import FOLLOW
 from services.monitor.sync import ORDERS, PORTFOLIO
@@ -36,18 +36,22 @@ async def on_trade(fact: TradeFact, ctx: Context, deps: Deps) -> None:
 
 async def watch(unit: Unit, trade: OurTrade, account_name: str | None, deps: Deps) -> None:
     """Keep a trade and see to it that its account is read: soon when something is about to happen."""
-    key = store.account_key(trade.broker_mode, trade.account_id)
-    is_new = await store.keep_account(unit, trade.username, trade.broker_mode, trade.account_id, account_name)
-    if not await store.keep_trade(unit, trade):
+    key = store_accounts.account_key(trade.broker_mode, trade.account_id)
+    if is_over(trade) and await store_accounts.account(unit, key) is None:
+        # Late news of an account that was given up must not bring it back.
+        await store.keep_trade(unit, trade)
         return
+    is_new = await store_accounts.keep_account(unit, trade.username, trade.broker_mode, trade.account_id, account_name)
+    is_news = await store.keep_trade(unit, trade)
     if is_new:
         await unit.schedule(PORTFOLIO, key, None, user=trade.username)
-    if is_hot(trade):
-        await store.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+    if is_hot(trade) and is_news:
+        await store_accounts.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
     now = await unit.now()
     pause_s = deps.settings.hot_sync_s if is_hot(trade) else deps.settings.order_sync_s
     await unit.schedule(ORDERS, key, now + timedelta(seconds=pause_s), user=trade.username, replace=False)
-    await unit.schedule(FOLLOW, key, None, user=trade.username, replace=False)
+    if not is_over(trade):
+        await unit.schedule(FOLLOW, key, None, user=trade.username, replace=False)
 
 
 @consume(ConcernRaised, durable=MONITOR_ORDERS, accept=LATEST)
@@ -79,13 +83,17 @@ async def on_concern_ended(fact: ConcernEnded, ctx: Context, deps: Deps) -> None
 
 @consume(CredentialsChanged, durable=MONITOR_ORDERS, accept=LATEST)
 async def on_credentials_changed(fact: CredentialsChanged, ctx: Context, deps: Deps) -> None:
-    """Watch a new account; drop the token that was kept of a changed one."""
+    """Watch a new account, give up a removed one; drop the token that was kept of a changed one."""
     deps.access.forget(fact.account_key)
     async with deps.db.for_user(ctx.user) as unit:
-        if not await unit.newest(ctx) or fact.removed:
+        if not await unit.newest(ctx):
             return
-        await store.keep_account(unit, ctx.user, fact.broker_mode, fact.account_id, fact.account_name)
-        key = store.account_key(fact.broker_mode, fact.account_id)
+        key = store_accounts.account_key(fact.broker_mode, fact.account_id)
+        if fact.removed:
+            await store_accounts.drop_account(unit, key)
+            return
+        await store_accounts.keep_account(unit, ctx.user, fact.broker_mode, fact.account_id, fact.account_name)
+        await store_accounts.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
         for kind in (ORDERS, PORTFOLIO):
             await unit.schedule(kind, key, None, user=ctx.user)
 
@@ -98,8 +106,8 @@ async def on_marks(tick: Marks, ticker: str, deps: Deps) -> None:
         for trade in await store.trades_on(unit, tick.ticker):
             mark = marks.get(trade.occ_symbol)
             if mark is not None and crosses_exit(trade, mark):
-                key = store.account_key(trade.broker_mode, trade.account_id)
-                await store.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+                key = store_accounts.account_key(trade.broker_mode, trade.account_id)
+                await store_accounts.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
                 await unit.schedule(ORDERS, key, None, user=trade.username)
 
 

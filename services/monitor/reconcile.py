@@ -4,7 +4,9 @@
 2. A report fed twice yields nothing the second time; the order of reports within one list does not matter.
 3. What was executed never falls and a terminal order never lives again: an older report is stale, and ignored.
 4. An execution without its price yet is not told: it is read again.
-5. Only orders of our own trades are told; the rest is somebody else's.
+5. An order that the broker has not accepted yet (pending, held, or a word we do not know) is no news: it neither
+   rests nor is over, and whoever sent it knows that it was sent.
+6. Only orders of our own trades are told; the rest is somebody else's.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ _STATUS_OF: dict[BrokerWord, OrderStatus] = {
     BrokerWord.EXPIRED: OrderStatus.EXPIRED,
     BrokerWord.REJECTED: OrderStatus.REJECTED,
 }
+
+
+_NOT_ACCEPTED = frozenset({BrokerWord.PENDING, BrokerWord.HELD, BrokerWord.ERROR, BrokerWord.UNRECOGNISED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +117,7 @@ def reconcile(
         reported |= {report.id, *(leg.id for leg in report.flat())}
         for order in report.flat():
             owner = owners.of(order, report)
-            if owner is None:
+            if owner is None or (order.status in _NOT_ACCEPTED and order.exec_qty == 0):
                 continue
             trade, role = owner
             fact = _fact(trade, role, order, report, now)
@@ -128,28 +133,38 @@ def reconcile(
     return Findings(tuple(changed), tuple(unpriced), stale, frozenset(reported))
 
 
-def to_ask(trades: Iterable[OurTrade], reported: frozenset[str]) -> tuple[str, ...]:
-    """List our orders that a list left out though they may still live (older sessions, a lagging list): ask by id."""
-    return tuple(
-        sorted(
-            {
-                order.broker_order_id
-                for trade in trades
-                for order in trade.orders
-                if order.broker_order_id and order.status not in TERMINAL_ORDERS
-            }
-            - reported
-        )
-    )
+def to_ask(
+    trades: Iterable[OurTrade],
+    reported: frozenset[str],
+    parents: Mapping[str, str],
+    *,
+    most: int | None = None,
+    turn: int = 0,
+) -> tuple[str, ...]:
+    """List what to ask by id: our orders that a list left out though they may still live (older sessions, a lag).
+
+    A leg is asked by its group where that is known: one question for both, and the broker may know no other. With
+    `most`, the part whose `turn` it is, so that all are asked in the end.
+    """
+    missing = {
+        parents.get(order.broker_order_id, order.broker_order_id)
+        for trade in trades
+        for order in trade.orders
+        if order.broker_order_id and order.status not in TERMINAL_ORDERS and order.broker_order_id not in reported
+    }
+    found = sorted(missing - reported)
+    if most is None or len(found) <= most:
+        return tuple(found)
+    start = turn * most % len(found)
+    return tuple((found + found)[start : start + most])
 
 
 def is_hot(trade: OurTrade) -> bool:
-    """Say whether a trade's account is to be read every few seconds: a working or unanswered entry, or a close."""
+    """Say whether a trade's account is to be read every few seconds: a working entry, a close, no answer."""
     entry_lives = any(o.role is OrderRole.ENTRY and o.status not in TERMINAL_ORDERS for o in trade.orders)
     unanswered = any(o.status in UNANSWERED_ORDERS for o in trade.orders)
-    return trade.status is TradeStatus.CLOSING or (
-        trade.status in (TradeStatus.OPEN, TradeStatus.PARTIAL) and (entry_lives or unanswered)
-    )
+    is_closing = trade.status is TradeStatus.CLOSING
+    return is_closing or unanswered or (trade.status in (TradeStatus.OPEN, TradeStatus.PARTIAL) and entry_lives)
 
 
 def crosses_exit(trade: OurTrade, mark: Decimal) -> bool:
@@ -180,25 +195,24 @@ class _Owners:
         """Return the trade and role of an order, or None for somebody else's."""
         if order.id in self._by_id:
             trade, role = self._by_id[order.id]
-            # The entry may be known by its group's id only, and so may a bracket: the leg says which one it is.
-            return (trade, role) if order is parent else (trade, _role_of_leg(order, parent) or role)
-        if parent.id in self._by_id:
-            trade, role = self._by_id[parent.id]
-            return trade, _role_of_leg(order, parent) or role
+            return trade, role
+        # An entry may be known by its group's id only, and so may a bracket: the leg says which one it is.
+        group_id = parent.id if order is not parent else order.parent_id
+        if group_id in self._by_id:
+            trade, role = self._by_id[group_id]
+            return trade, _role_of_leg(order) or role
         tag = parent.tag or order.tag
         candidates = self._by_tag.get(tag, []) if tag else []
         if not candidates:
             return None
-        if order is parent:
+        if len(candidates) == 1 and order is parent:
             return candidates[0]
-        wanted = _role_of_leg(order, parent)
+        wanted = _role_of_leg(order)
         return next((found for found in candidates if found[1] is wanted), None)
 
 
-def _role_of_leg(order: OrderReport, parent: OrderReport) -> OrderRole | None:
+def _role_of_leg(order: OrderReport) -> OrderRole | None:
     """Tell a leg's role by what it does: buys enter, stops stop, limits take profit."""
-    if order is parent:
-        return None
     if order.side is not None and order.side.value.startswith("buy"):
         return OrderRole.ENTRY
     if order.type in (OrderType.STOP, OrderType.STOP_LIMIT):
@@ -215,7 +229,7 @@ def _fact(trade: OurTrade, role: OrderRole, order: OrderReport, parent: OrderRep
         broker_mode=trade.broker_mode,
         account_id=trade.account_id,
         broker_order_id=order.id,
-        parent_broker_order_id=None if order is parent else parent.id,
+        parent_broker_order_id=order.parent_id if order is parent else parent.id,
         tag=order.tag or parent.tag,
         trade_id=trade.trade_id,
         role=role,
@@ -225,7 +239,7 @@ def _fact(trade: OurTrade, role: OrderRole, order: OrderReport, parent: OrderRep
         qty=order.qty,
         filled_qty=order.exec_qty,
         avg_fill_price=order.avg_fill_price if order.exec_qty else None,
-        reason=order.reason,
+        reason=order.reason or parent.reason,
         broker_at=order.transaction_at,
         seen_at=now,
     )

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from libs.broker.base import BrokerMode
 from libs.broker.factory import BrokerFactory
+from libs.broker.venue_clock import VenueClocks
 from libs.common.service import Chassis, Service
 from libs.common.vault import Vault
 from services.monitor import answers, handlers
@@ -31,7 +32,14 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     stream_urls = dict.fromkeys((BrokerMode.TRADIER_SANDBOX, BrokerMode.TRADIER_LIVE), elsewhere) if elsewhere else {}
     factory = BrokerFactory(chassis.http, addresses, stream_urls=stream_urls)
     access = Access(chassis.bus, factory, vault, chassis.clock)
-    yield Deps(db=chassis.db, bus=chassis.bus, clock=chassis.clock, settings=settings, access=access)
+    yield Deps(
+        db=chassis.db,
+        bus=chassis.bus,
+        clock=chassis.clock,
+        settings=settings,
+        access=access,
+        venues=VenueClocks(chassis.clock),
+    )
 
 
 def build(settings: Settings) -> Service:

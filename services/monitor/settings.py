@@ -17,12 +17,14 @@ class Settings(BaseServiceSettings):
     )
     tradier_live_url: str = Field(default="https://api.tradier.com", description="Tradier, without /v1")
     tradier_stream_url: str | None = Field(
-        default=None, description="instead of the address that Tradier names for its account stream (the simulator names its own)"
+        default=None,
+        description="instead of the address that Tradier names for its account stream (the simulator names its own)",
     )
     order_sync_s: float = Field(default=60.0, gt=0, description="how often an account's orders are read")
     hot_sync_s: float = Field(default=5.0, gt=0, description="the same while something is about to happen")
+    idle_sync_s: float = Field(default=600.0, gt=0, description="the same where nothing of ours lives any more")
     portfolio_sync_s: float = Field(default=30.0, gt=0, description="how often balances and positions are read")
     hint_delay_s: float = Field(default=0.02, ge=0, description="how long hints of one burst are gathered")
-    asks_per_cycle: int = Field(default=20, ge=1, description="most orders asked by id in one cycle")
+    asks_per_cycle: int = Field(default=10, ge=1, description="most orders asked by id in one cycle")
     event_stream: bool = Field(default=True, description="follow the broker's account stream where there is one")
     force_market_open: bool = Field(default=False, description="poll outside the session too")

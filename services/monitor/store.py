@@ -1,10 +1,10 @@
-"""Monitor's rows: our trades' projection, accounts and what was seen of orders. One purpose a function."""
+"""Monitor's rows: our trades' projection and what was seen of orders. One purpose a function."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -15,31 +15,8 @@ from libs.common.messages.monitor import OrderChanged
 from libs.common.messages.trade import TradeRow
 from libs.common.messages.vocabulary import TERMINAL_ORDERS, BrokerMode, OrderRole, OrderStatus, TradeStatus
 from services.monitor.reconcile import OurOrder, OurTrade, Seen, is_over
-from services.monitor.tables import accounts, chassis_tables, seen_orders, tracked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """One watched account and how its last read went. `problem` is a banner's code, or None."""
-
-    account_key: str
-    username: str
-    broker_mode: BrokerMode
-    account_id: str
-    account_name: str | None
-    hints: int
-    hot_until: datetime | None
-    orders_synced_at: datetime | None
-    portfolio_synced_at: datetime | None
-    problem: str | None
-    problem_detail: str | None
-    problem_since: datetime | None
-
-
-def account_key(mode: BrokerMode, account_id: str) -> str:
-    """Return the key of an account."""
-    return f"{mode}:{account_id}"
-
+from services.monitor.store_accounts import account_key
+from services.monitor.tables import accounts, seen_orders, tracked
 
 # ── trades ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,7 +72,10 @@ async def keep_trade(unit: Unit, trade: OurTrade) -> bool:
     statement = statement.on_conflict_do_update(
         index_elements=[tracked.c.trade_id], set_=newer, where=tracked.c.key_version < statement.excluded.key_version
     )
-    return await unit.run(statement) > 0
+    if await unit.run(statement) == 0:
+        return False
+    await unit.run(update(accounts).where(accounts.c.account_key == values["account_key"]).values(quiet_looks=0))
+    return True
 
 
 def _trade(row: Any) -> OurTrade:
@@ -125,8 +105,9 @@ async def trades_of(unit: Unit, key: str, *, over_within: timedelta) -> tuple[Ou
 
 
 async def trades_on(unit: Unit, ticker: str) -> tuple[OurTrade, ...]:
-    """List every user's live trades on one ticker."""
-    rows = await unit.all(select(tracked).where(tracked.c.ticker == ticker, ~tracked.c.is_over))
+    """List every user's live trades on one ticker, by account: whoever locks accounts one by one does so in order."""
+    live = select(tracked).where(tracked.c.ticker == ticker, ~tracked.c.is_over)
+    rows = await unit.all(live.order_by(tracked.c.account_key))
     return tuple(_trade(row) for row in rows)
 
 
@@ -150,88 +131,6 @@ async def working_orders(unit: Unit, key: str) -> list[dict[str, Any]]:
     ]
 
 
-# ── accounts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _account(row: Any) -> Account:
-    return Account(
-        **{
-            **{name: getattr(row, name) for name in Account.__dataclass_fields__},
-            "broker_mode": BrokerMode(row.broker_mode),
-        }
-    )
-
-
-async def keep_account(
-    unit: Unit, username: str, mode: BrokerMode, account_id: str, account_name: str | None = None
-) -> bool:
-    """Begin to watch an account; False when it is watched already (its name is brought up to date)."""
-    values = {
-        "account_key": account_key(mode, account_id),
-        "username": username,
-        "broker_mode": mode.value,
-        "account_id": account_id,
-        "account_name": account_name,
-    }
-    if await unit.run(insert(accounts).values(values).on_conflict_do_nothing()) > 0:
-        return True
-    if account_name is not None:
-        named = update(accounts).where(accounts.c.account_key == values["account_key"])
-        await unit.run(named.values(account_name=account_name))
-    return False
-
-
-async def account(unit: Unit, key: str) -> Account | None:
-    """Read one account."""
-    row = await unit.one(select(accounts).where(accounts.c.account_key == key))
-    return None if row is None else _account(row)
-
-
-async def accounts_of(unit: Unit) -> tuple[Account, ...]:
-    """List the accounts that the door shows, in a stable order."""
-    return tuple(_account(row) for row in await unit.all(select(accounts).order_by(accounts.c.account_key)))
-
-
-async def running_of(unit: Unit, kinds: Sequence[str]) -> frozenset[str]:
-    """Name the accounts of the door whose cycles run right now."""
-    jobs = chassis_tables.jobs
-    mine = select(accounts.c.account_key)
-    statement = select(jobs.c.key).where(
-        jobs.c.kind.in_(kinds), jobs.c.key.in_(mine), jobs.c.claimed_until > func.now()
-    )
-    return frozenset(row.key for row in await unit.all(statement))
-
-
-async def hint(unit: Unit, key: str, *, hot_for: timedelta | None = None) -> None:
-    """Note that something happened in an account, and keep it hot for a while."""
-    values: dict[str, Any] = {"hints": accounts.c.hints + 1}
-    if hot_for is not None:
-        values["hot_until"] = func.greatest(accounts.c.hot_until, func.now() + hot_for)
-    await unit.run(update(accounts).where(accounts.c.account_key == key).values(values))
-
-
-async def orders_synced(unit: Unit, key: str, at: datetime) -> None:
-    """Note a complete read of the orders; whatever was wrong is over."""
-    await _synced(unit, key, {"orders_synced_at": at})
-
-
-async def portfolio_synced(unit: Unit, key: str, at: datetime) -> None:
-    """Note a complete read of money and holdings."""
-    await _synced(unit, key, {"portfolio_synced_at": at})
-
-
-async def _synced(unit: Unit, key: str, values: dict[str, Any]) -> None:
-    cleared = {"problem": None, "problem_detail": None, "problem_since": None}
-    await unit.run(update(accounts).where(accounts.c.account_key == key).values({**values, **cleared}))
-
-
-async def note_problem(unit: Unit, key: str, problem: str, detail: str) -> bool:
-    """Note why an account cannot be read, since when; False when that is known."""
-    statement = update(accounts).where(accounts.c.account_key == key, accounts.c.problem.is_distinct_from(problem))
-    values = {"problem": problem, "problem_detail": detail[:500], "problem_since": func.now()}
-    return await unit.run(statement.values(values)) > 0
-
-
 # ── orders seen ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -253,6 +152,17 @@ async def seen_of(unit: Unit, key: str, trade_ids: Sequence[str]) -> dict[str, S
     }
 
 
+async def parents_of(unit: Unit, key: str, trades: Iterable[OurTrade]) -> dict[str, str]:
+    """Tell which group each known leg of these trades belongs to, by broker order id."""
+    statement = select(seen_orders.c.order_key, seen_orders.c.parent_broker_order_id).where(
+        seen_orders.c.account_key == key,
+        seen_orders.c.trade_id.in_([trade.trade_id for trade in trades]),
+        seen_orders.c.parent_broker_order_id.is_not(None),
+    )
+    rows = await unit.all(statement)
+    return {row.order_key.removeprefix(f"{key}:"): row.parent_broker_order_id for row in rows}
+
+
 async def tell(unit: Unit, username: str, key: str, changed: Iterable[tuple[OrderChanged, int]]) -> int:
     """Store what is told of each order and say it, unless another runner just told it; returns how many were told."""
     told = 0
@@ -268,6 +178,7 @@ async def tell(unit: Unit, username: str, key: str, changed: Iterable[tuple[Orde
             "avg_fill_price": fact.avg_fill_price,
             "key_version": version,
             "seen_at": fact.seen_at,
+            "parent_broker_order_id": fact.parent_broker_order_id,
         }
         statement = insert(seen_orders).values(values)
         statement = statement.on_conflict_do_update(

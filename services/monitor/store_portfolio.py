@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.db import Unit
 from services.monitor.portfolio import AccountStatus, Execution, Holding
-from services.monitor.store import Account
+from services.monitor.store_accounts import Account
 from services.monitor.tables import account_status_cache, accounts, active_positions_cache, trade_executions
 
 REREAD = timedelta(hours=24)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 import structlog
 
-from libs.common.errors import AppError
+from libs.common.errors import AppError, UpstreamError, UpstreamRefused, UpstreamUnavailable
 from libs.common.jobs import Job, extend, job
-from services.monitor import store
+from services.monitor import store, store_accounts
 from services.monitor.deps import Deps
+from services.monitor.hints import Gathered
 from services.monitor.sync import ORDERS
 
 FOLLOW = "follow_account"
@@ -25,7 +28,7 @@ async def follow_account(work: Job, deps: Deps) -> datetime | timedelta | None:
     if not deps.settings.event_stream:
         return None
     async with deps.db.for_user(work.user or "") as unit:
-        account = await store.account(unit, work.key)
+        account = await store_accounts.account(unit, work.key)
         trades = await store.trades_of(unit, work.key, over_within=timedelta(0))
     if account is None or not trades:
         return None
@@ -38,11 +41,19 @@ async def follow_account(work: Job, deps: Deps) -> datetime | timedelta | None:
         error = listening.exception()
         if error is not None and not isinstance(error, AppError):
             raise error
-        log.info("account_stream_ended", account=work.key, reason=str(error) if error else "closed by the broker")
-        return timedelta(seconds=deps.settings.hot_sync_s)
+        log.info("account_stream_ended", account=work.key, reason=error.detail if error else "closed by the broker")
+        return timedelta(seconds=_again_s(error, deps))
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+def _again_s(error: AppError | None, deps: Deps) -> float:
+    """Return when to connect again: soon, unless only a person can change what was refused."""
+    is_passing = isinstance(error, UpstreamUnavailable) or error is None
+    if is_passing or (isinstance(error, UpstreamError) and not isinstance(error, UpstreamRefused)):
+        return deps.settings.hot_sync_s
+    return deps.settings.order_sync_s
 
 
 async def _has_live_trades(work: Job, deps: Deps) -> bool:
@@ -50,11 +61,27 @@ async def _has_live_trades(work: Job, deps: Deps) -> bool:
         return bool(await store.trades_of(unit, work.key, over_within=timedelta(0)))
 
 
-async def _listen(work: Job, account: store.Account, deps: Deps) -> None:
+async def _listen(work: Job, account: store_accounts.Account, deps: Deps) -> None:
+    """Turn the stream into reads until it ends. What happened before it was open is read once it is."""
     broker = await deps.access.broker(account)
-    async for _ in broker.events():
-        # The hint's content is no evidence: whatever it says, the order list is read.
-        await asyncio.sleep(deps.settings.hint_delay_s)
-        async with deps.db.for_user(account.username) as unit:
-            await store.hint(unit, work.key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
-            await unit.schedule(ORDERS, work.key, None, user=account.username)
+    gathered = Gathered(deps.settings.hint_delay_s)
+
+    async def read() -> bool:
+        try:
+            async with deps.db.for_user(account.username) as unit:
+                await store_accounts.hint(unit, work.key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+                await unit.schedule(ORDERS, work.key, None, user=account.username, replace=False)
+        except AppError as error:
+            log.warning("hint_waits", account=work.key, reason=error.detail)
+            return False
+        return True
+
+    telling = asyncio.ensure_future(gathered.tell(read))
+    try:
+        async with aclosing(cast("Any", broker.events(on_connected=gathered.note))) as events:
+            async for _ in events:
+                # The hint's content is no evidence: whatever it says, the order list is read.
+                gathered.note()
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)

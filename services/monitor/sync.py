@@ -6,26 +6,28 @@ Claimed from the jobs table, so that any replica does the work and the bus is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from libs.broker.base import BrokerProvider
 from libs.broker.orders import OrderReport
 from libs.common import jobs
-from libs.common.errors import AppError, NotFound, UpstreamAuth, UpstreamError
+from libs.common.errors import AppError, InvalidInput, InvariantBroken, NotFound, UpstreamAuth
 from libs.common.jobs import Job, job
 from libs.common.messages.monitor import SyncProgress
-from services.monitor import portfolio, store, store_portfolio
+from services.monitor import portfolio, store, store_accounts, store_portfolio
 from services.monitor.banners import say_banners
+from services.monitor.cadence import Paces, Watch, is_worth_reading, next_read_at, next_visit_at
 from services.monitor.deps import Deps
-from services.monitor.reconcile import OurTrade, is_hot, reconcile, to_ask
-from services.monitor.store import Account
+from services.monitor.reconcile import OurTrade, reconcile, to_ask
+from services.monitor.store_accounts import Account
 
 ORDERS = "sync_orders"
 PORTFOLIO = "sync_portfolio"
-LATE_NEWS = timedelta(hours=1)
+LATE_NEWS = timedelta(hours=24)
 """How long after its end a trade still owns what the broker says of its orders."""
 
 UNPRICED_S = 0.5
@@ -39,26 +41,62 @@ async def sync_orders(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Read one account's orders once and tell what changed."""
     user = work.user or ""
     async with deps.db.for_user(user) as unit:
-        account = await store.account(unit, work.key)
+        account = await store_accounts.account(unit, work.key)
         trades = await store.trades_of(unit, work.key, over_within=LATE_NEWS)
+        parents = await store.parents_of(unit, work.key, trades)
     if account is None:
         return None
-    pause = pace(account, trades, deps)
     try:
         broker = await deps.access.broker(account)
-        reports = await read_orders(broker, trades, deps.settings.asks_per_cycle)
+        await deps.venues.read(broker)
+        watch = watch_of(account, trades, deps)
+        if not is_first_or_broken(account) and not is_worth_reading(watch, deps.clock.now()):
+            return next_read_at(watch, paces(deps), deps.clock.now())
+        most = deps.settings.asks_per_cycle
+        most = max(1, most // 3) if watch.is_kept_hot(deps.clock.now()) else most
+        ask = partial(to_ask, trades, parents=parents, most=most, turn=work.run)
+        reports = await read_orders(broker, ask)
     except AppError as error:
         await note_failure(account, error, deps)
-        return pause
+        now = deps.clock.now()
+        # Tried again at any hour: what is wrong must not be shown until the market opens.
+        return min(next_read_at(watch_of(account, trades, deps), paces(deps), now), now + paces(deps).usual)
     return await store_orders(work, account, reports, deps)
 
 
-async def read_orders(broker: BrokerProvider, trades: Iterable[OurTrade], most_asks: int) -> tuple[OrderReport, ...]:
+def watch_of(account: Account, trades: Sequence[OurTrade], deps: Deps) -> Watch:
+    """Describe what the account's pace depends on."""
+    return Watch(
+        clock=deps.venues.known(account.broker_mode),
+        trades=trades,
+        hot_until=account.hot_until,
+        quiet_looks=account.quiet_looks,
+        force_open=deps.settings.force_market_open,
+    )
+
+
+def paces(deps: Deps) -> Paces:
+    """Return the pauses that the settings say."""
+    said = deps.settings
+    return Paces(
+        usual=timedelta(seconds=said.order_sync_s),
+        hot=timedelta(seconds=said.hot_sync_s),
+        idle=timedelta(seconds=max(said.idle_sync_s, said.order_sync_s)),
+    )
+
+
+def is_first_or_broken(account: Account) -> bool:
+    """Say whether an account is to be read at any hour: never read yet, or not read when it last should have been."""
+    return account.orders_synced_at is None or account.portfolio_synced_at is None or account.problem is not None
+
+
+async def read_orders(
+    broker: BrokerProvider, ask: Callable[[frozenset[str]], tuple[str, ...]]
+) -> tuple[OrderReport, ...]:
     """Read the list, then by id whatever of ours it left out. Raises: UpstreamError."""
     listed = await broker.orders()
-    reported = frozenset(order.id for report in listed for order in (report, *report.legs))
-    missing = to_ask(trades, reported)[:most_asks]
-    asked = await asyncio.gather(*(_by_id(broker, order_id) for order_id in missing))
+    reported = frozenset(order.id for report in listed for order in (report, *report.flat()))
+    asked = await asyncio.gather(*(_by_id(broker, order_id) for order_id in ask(reported)))
     return (*listed, *(report for report in asked if report is not None))
 
 
@@ -79,15 +117,18 @@ async def store_orders(work: Job, account: Account, reports: tuple[OrderReport, 
         trades = await store.trades_of(unit, account.account_key, over_within=LATE_NEWS)
         seen = await store.seen_of(unit, account.account_key, [trade.trade_id for trade in trades])
         findings = reconcile(trades, seen, reports, now)
-        current = await store.account(unit, account.account_key)
-        again = current is not None and current.hints != account.hints
-        soon = timedelta(seconds=UNPRICED_S) if findings.unpriced else pace(account, trades, deps)
-        due = now if again else now + soon
+        current = await store_accounts.account(unit, account.account_key, lock=True)
+        if current is None:
+            return now
+        again = current.hints != account.hints
+        watch = watch_of(current, trades, deps)
+        usual = next_read_at(watch, paces(deps), now)
+        due = now if again else min(usual, now + timedelta(seconds=UNPRICED_S)) if findings.unpriced else usual
         if not await jobs.finish(unit, work, due):
             return due
         known = await store_portfolio.filled_before(unit, account.account_key, _executed(reports))
         await store_portfolio.keep_executions(unit, account, portfolio.new_executions(known, reports, now))
-        await store.orders_synced(unit, account.account_key, now)
+        await store_accounts.orders_synced(unit, account.account_key, now, is_quiet=not watch.living)
         told = await store.tell(unit, account.username, account.account_key, findings.changed)
     if told or findings.stale:
         log.info("orders_told", account=account.account_key, told=told, stale=findings.stale)
@@ -101,53 +142,59 @@ def _executed(reports: Iterable[OrderReport]) -> list[str]:
     return [order.id for report in reports for order in report.flat() if order.exec_qty]
 
 
-def pace(account: Account, trades: Iterable[OurTrade], deps: Deps) -> timedelta:
-    """Return the pause until the next read: short while something is about to happen."""
-    is_kept_hot = account.hot_until is not None and account.hot_until > deps.clock.now()
-    hot = is_kept_hot or any(is_hot(trade) for trade in trades)
-    return timedelta(seconds=deps.settings.hot_sync_s if hot else deps.settings.order_sync_s)
-
-
 @job(PORTFOLIO, lease_s=45, concurrency=8)
 async def sync_portfolio(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Read one account's money and holdings and replace what is cached, at once."""
     user = work.user or ""
     async with deps.db.for_user(user) as unit:
-        account = await store.account(unit, work.key)
+        account = await store_accounts.account(unit, work.key)
+        trades = await store.trades_of(unit, work.key, over_within=timedelta(0))
     if account is None:
         return None
+    every = timedelta(seconds=deps.settings.portfolio_sync_s)
     try:
         broker = await deps.access.broker(account)
+        await deps.venues.read(broker)
+        watch = watch_of(account, trades, deps)
+        now = deps.clock.now()
+        if not is_first_or_broken(account) and not watch.is_open(now) and not watch.is_kept_hot(now):
+            return next_visit_at(watch, every, now)
         balance, positions = await asyncio.gather(broker.balances(), broker.positions())
     except AppError as error:
         await note_failure(account, error, deps)
-        return timedelta(seconds=deps.settings.portfolio_sync_s)
+        return every
     now = deps.clock.now()
-    due = now + timedelta(seconds=deps.settings.portfolio_sync_s)
+    due = next_visit_at(watch, every, now)
     async with deps.db.for_user(user) as unit:
-        if await jobs.finish(unit, work, due):
+        is_watched = await store_accounts.account(unit, work.key, lock=True) is not None
+        if is_watched and await jobs.finish(unit, work, due):
             await store_portfolio.keep_status(unit, account, portfolio.status_of(balance), now)
             await store_portfolio.keep_holdings(unit, account, portfolio.holdings(positions, now), now)
-            await store.portfolio_synced(unit, account.account_key, now)
+            await store_accounts.portfolio_synced(unit, account.account_key, now)
     await _say_progress(account, "portfolio", deps)
     return due
 
 
 async def note_failure(account: Account, error: AppError, deps: Deps) -> None:
-    """Note why an account could not be read. Only a refused profile means that the token is no good."""
-    problem = "broker_unavailable"
+    """Note why an account could not be read, whatever it was: no account may stop the cycle of another."""
+    problem = problem_of(error)
     if isinstance(error, UpstreamAuth):
         problem = "re_authenticate" if await _token_is_refused(account, deps) else problem
         deps.access.forget(account.account_key)
-    elif isinstance(error, NotFound):
-        problem = "no_credentials"
-    elif not isinstance(error, UpstreamError):
-        raise error
     async with deps.db.for_user(account.username) as unit:
-        is_new = await store.note_problem(unit, account.account_key, problem, error.detail)
+        is_new = await store_accounts.note_problem(unit, account.account_key, problem, error.detail)
     if is_new:
         log.warning("account_unreadable", account=account.account_key, problem=problem, detail=error.detail)
         await say_banners(account.username, deps)
+
+
+def problem_of(error: AppError) -> str:
+    """Name the problem an error means. Only a refused profile means that the token is no good."""
+    if isinstance(error, NotFound):
+        return "no_credentials"
+    if isinstance(error, InvariantBroken):
+        return "credentials_unreadable"
+    return "mode_unavailable" if isinstance(error, InvalidInput) else "broker_unavailable"
 
 
 async def _token_is_refused(account: Account, deps: Deps) -> bool:

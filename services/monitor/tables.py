@@ -52,6 +52,7 @@ accounts = Table(
     Column("problem_detail", Text),
     Column("problem_since", AT),
     Column("key_version", BigInteger, nullable=False, server_default=text("0")),
+    Column("quiet_looks", Integer, nullable=False, server_default=text("0")),
     Index("accounts_by_user", "username"),
 )
 """The broker accounts that are watched, and how their last read went."""
@@ -69,6 +70,7 @@ seen_orders = Table(
     Column("avg_fill_price", Numeric),
     Column("key_version", BigInteger, nullable=False),
     Column("seen_at", AT, nullable=False),
+    Column("parent_broker_order_id", Text),
     Index("seen_orders_by_account", "account_key"),
     Index("seen_orders_by_user", "username"),
 )

@@ -9,9 +9,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from libs.broker.base import BrokerProvider
+from libs.broker.base import BrokerMode, BrokerProvider
 from libs.broker.orders import OrderReport
-from libs.broker.reports import BalanceReport, PositionReport
+from libs.broker.reports import BalanceReport, ClockReport, PositionReport
+from libs.broker.venue_clock import VenueClocks
 from libs.common.bus import Bus
 from libs.common.clock import SystemClock
 from libs.common.config import load
@@ -21,6 +22,7 @@ from libs.common.handlers import Context
 from libs.common.ids import new_id
 from libs.common.messages.orders import TradeFact, TradeFilled, TradePlaced
 from libs.common.testing import FakeBus, TestDatabase
+from libs.market.session import MarketState
 from services.monitor.access import Access
 from services.monitor.deps import Deps
 from services.monitor.settings import Settings
@@ -44,6 +46,8 @@ class PlayedBroker:
     refuses: AppError | None = None
     refuses_profile: AppError | None = None
     asked: list[str] = field(default_factory=list)
+    mode: BrokerMode = BrokerMode.PAPER
+    session: MarketState = MarketState.OPEN
 
     async def orders(self) -> tuple[OrderReport, ...]:
         self.asked.append("orders")
@@ -56,6 +60,10 @@ class PlayedBroker:
         if order_id not in self.by_id:
             raise NotFound("no such order")
         return self.by_id[order_id]
+
+    async def clock(self) -> ClockReport:
+        now = datetime.now(UTC)
+        return ClockReport(market_date=now.date(), state=self.session, market_now=now, follows_calendar=False)
 
     async def positions(self) -> tuple[PositionReport, ...]:
         return (PositionReport(symbol=OCC, qty=Decimal(2), cost_basis_usd=Decimal(840)),)
@@ -113,6 +121,7 @@ async def a_house(database: TestDatabase) -> AsyncIterator[House]:
             clock=SystemClock(),
             settings=load(Settings, ENVIRONMENT),
             access=cast("Access", PlayedAccess(broker)),
+            venues=VenueClocks(SystemClock()),
         )
         yield House(deps, db, broker, bus, database)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,8 +17,8 @@ from libs.common.errors import UpstreamAuth, UpstreamUnavailable
 from libs.common.job_rows import Job, Wanted
 from libs.common.messages.monitor import GetMonitorStatus, GetSyncStatus, SyncNow
 from libs.common.messages.pricing import Mark, Marks
-from libs.common.testing import TestDatabase
-from services.monitor import answers
+from libs.common.testing import TestDatabase, eventually
+from services.monitor import answers, store_accounts
 from services.monitor.handlers import on_marks, on_trade
 from services.monitor.sync import ORDERS, PORTFOLIO, sync_orders, sync_portfolio
 from tests.integration.monitor.house import OCC, House, a_fact, a_house, around, filled_fact
@@ -181,3 +182,15 @@ async def test_nobody_sees_anothers_accounts(house: House) -> None:
     for user in ("ann", "bob"):
         said = await answers.get_sync_status(GetSyncStatus(), around(a_fact(), user=user), house.deps)
         assert [line["account_id"] for line in said["accounts"]] == [f"VA-{user}"]
+
+
+@pytest.mark.parametrize("kind", [ORDERS, PORTFOLIO])
+async def test_a_hint_during_the_end_of_a_cycle_does_not_deadlock_with_it(house: House, kind: str) -> None:
+    work = await claimed(house, kind)
+    waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'monitor_service'"
+    async with house.database.admin() as admin, house.db.for_user("ann") as unit:
+        await store_accounts.hint(unit, work.key)
+        cycle = asyncio.create_task((sync_orders if kind == ORDERS else sync_portfolio)(work, house.deps))
+        await eventually(lambda: admin.fetchval(waiting))
+        await unit.schedule(kind, work.key, None, user="ann")
+    assert await cycle is not None

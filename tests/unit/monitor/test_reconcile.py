@@ -145,8 +145,8 @@ def test_a_report_from_before_is_stale() -> None:
 def test_absence_only_asks() -> None:
     findings = reconcile([a_trade()], {}, [], NOW)
     assert findings.changed == ()
-    assert to_ask([a_trade()], findings.reported) == ("10",)
-    assert to_ask([a_trade(an_order(status=OrderStatus.FILLED))], findings.reported) == ()
+    assert to_ask([a_trade()], findings.reported, {}) == ("10",)
+    assert to_ask([a_trade(an_order(status=OrderStatus.FILLED))], findings.reported, {}) == ()
 
 
 def test_hot_while_something_is_about_to_happen() -> None:
