@@ -22,7 +22,7 @@ LEASE_S = 30.0
 log = structlog.get_logger(__name__)
 
 
-@job(FOLLOW, lease_s=LEASE_S, concurrency=1000)
+@job(FOLLOW, lease_s=LEASE_S, concurrency=1000, endless=True)
 async def follow_account(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Follow one account's stream while it has live trades; one replica at a time, by the job's claim."""
     if not deps.settings.event_stream:
