@@ -34,7 +34,8 @@ def quotes(world: World, ask: Ask) -> Reply:
     unmatched: list[str] = []
     for symbol in filter(None, (part.strip().upper() for part in ask.params.get("symbols", "").split(","))):
         contract = parse_occ(symbol)
-        quote = contract_quote(feed, contract, with_greeks=with_greeks) if contract else None
+        listed = contract is not None and feed.is_listed(symbol)
+        quote = contract_quote(feed, contract, with_greeks=with_greeks) if contract and listed else None
         if contract is None:
             quote = share_quote(feed, _days(feed), symbol)
         if quote is None:

@@ -76,12 +76,12 @@ def _misfit(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
 
 def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
     policy = view.policy.naked_policy
-    held_back = (
-        retry_after(brackets, moment) or _by_hand(view, brackets, moment) or _refused_sale(view, brackets, moment)
-    )
+    tries = failed_tries(brackets, moment)
+    held_back = retry_after(brackets, moment) or _by_hand(view, brackets, moment)
+    if held_back is None and tries >= moment.waits.repair_tries:
+        held_back = refused_sale(view, moment)
     if held_back is not None:
         return held_back
-    tries = failed_tries(brackets, moment)
     if tries and policy is NakedPolicy.ALERT and tries >= moment.waits.repair_tries:
         return Wait()
     if tries >= (1 if policy is NakedPolicy.FLATTEN else moment.waits.repair_tries):
@@ -128,10 +128,9 @@ def _by_hand(view: View, brackets: tuple[Order, ...], moment: Moment) -> Wait | 
     return Wait(until) if until else None
 
 
-def _refused_sale(view: View, brackets: tuple[Order, ...], moment: Moment) -> Wait | None:
-    """Do not hammer: after a refused sale of ours the next decision waits."""
+def refused_sale(view: View, moment: Moment) -> Wait | None:
+    """Do not hammer: after a refused sale the next one that we decide on ourselves waits."""
     refused = [o.ended_at for o in view.orders if o.role is OrderRole.CLOSE and o.status is OrderStatus.REJECTED]
     last = max((at for at in refused if at), default=None)
-    stop = failed_tries(brackets, moment) >= moment.waits.repair_tries
-    until = moment.at(last, moment.waits.close_retry_s) if stop else None
+    until = moment.at(last, moment.waits.close_retry_s)
     return Wait(until) if until else None

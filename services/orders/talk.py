@@ -29,7 +29,7 @@ from libs.common.ids import new_id, new_tag
 from libs.common.messages.vocabulary import BrokerMode, CloseReason, OrderRole
 from libs.market.clock import MarketClock, is_contract_open, next_open_at
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, evidence, lifecycle, looking
+from services.orders import asking, brackets, evidence, lifecycle, looking, protecting
 from services.orders.brackets import NoMarket, StopPassed
 from services.orders.deps import Deps
 from services.orders.reading import reports_of
@@ -203,6 +203,10 @@ async def _bracket(step: PlaceBracket, loaded: Loaded, broker: BrokerProvider, d
     quote = quotes.get(trade.occ_symbol)
     if step.sl is not None and (quote is None or not quote.has_market):
         return Outcome(lambda view, _: view, pause_s=1.0)
+    if step.sl is not None and quote is not None and step.sl >= (quote.bid or 0):
+        held_back = protecting.refused_sale(loaded.view, deps.moment(loaded))
+        if held_back is not None:
+            return Outcome(lambda view, _: view, pause_s=2.0)
 
     def apply(view: View, moment: Moment) -> View:
         made = brackets.bracket_orders(view, step.sl, step.tp, quote, new_id=new_id, tag=new_tag(), now=moment.now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,8 @@ async def test_exits_refused_later_are_tried_again(house: House) -> None:
 
     async def has_two_brackets() -> bool:
         await house.sync()
-        return sum(order["class"] == "oco" for order in await house.sim.orders(house.account_id)) == 2
+        found: list[dict[str, Any]] = await house.sim.orders(house.account_id)
+        return len([order for order in found if order["class"] == "oco"]) == 2
 
     await eventually(has_two_brackets, every_s=0.1)
     await house.until(trade["id"], telling=True, protection="PROTECTED")

@@ -117,4 +117,5 @@ async def test_a_fill_that_races_the_close_closes_the_trade_as_that_hit(house: H
     await closing
     row = await house.until(trade["id"], status="CLOSED")
     assert row["close_reason"] in ("TP_HIT", "MANUAL_CLOSE")
+    await house.until_quiet(trade["id"])
     await check(house)
