@@ -66,11 +66,16 @@ POINT_COLUMNS = (
 )
 
 
-def wishes(in_use: Iterable[tuple[str, str]]) -> tuple[Wish, ...]:
-    """Group (ticker, OCC symbol) pairs into one wish per ticker, in a stable order."""
+def wishes(in_use: Iterable[tuple[str, str]], today: date) -> tuple[Wish, ...]:
+    """Group (ticker, OCC symbol) pairs into one wish per ticker, in a stable order.
+
+    Time: `today` is the market's New York date; what expired before it has no quote any more.
+    """
     by_ticker: dict[str, set[OccSymbol]] = defaultdict(set)
     for ticker, occ_symbol in in_use:
-        by_ticker[ticker].add(OccSymbol.parse(occ_symbol))
+        contract = OccSymbol.parse(occ_symbol)
+        if contract.expiry >= today:
+            by_ticker[ticker].add(contract)
     return tuple(Wish(ticker, frozenset(by_ticker[ticker])) for ticker in sorted(by_ticker))
 
 

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from libs.broker.venue_clock import no_later
 from libs.common import jobs
+from libs.common.db import Unit
 from libs.common.errors import UpstreamUnavailable
 from libs.common.jobs import Job, job
-from libs.market.clock import Bookend, MarketClock, market_date, next_bookend_at, next_poll_at
+from libs.market.clock import Bookend, MarketClock, is_polling_time, market_date, next_bookend_at, next_poll_at
 from libs.market.options import OccSymbol
 from services.pricing import store
 from services.pricing.cycle import Point, Wish, marks, points, wishes
@@ -19,8 +21,6 @@ from services.pricing.orats import Rows
 
 CYCLE = "snapshot_cycle"
 ONLY = "all"
-RECHECK = timedelta(seconds=60)
-"""How often a venue is looked at whose clock stands still."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,24 +29,40 @@ log = structlog.get_logger(__name__)
 async def snapshot_cycle(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Take one snapshot of all contracts in use. `data.tag` marks a bookend of the session."""
     tag = work.data.get("tag")
+    clock = await deps.venue.market_clock()
     async with deps.db.for_worker() as unit:
-        wanted = wishes(await store.contracts_in_use(unit))
+        wanted = wishes(await store.contracts_in_use(unit), market_date(clock, deps.clock.now()))
+        if tag is None and not is_time(clock, wanted, deps):
+            return await plan(unit, work, clock, wanted, deps)
         granted = await store.take_requests(unit, SOURCE, len(wanted), deps.settings.orats_requests_per_min)
     if granted < len(wanted):
         log.warning("quota_short", wanted=len(wanted), granted=granted)
     answers = await deps.feed.all_quotes(_rotated(wanted, work.run)[:granted])
     taken_at = deps.clock.now()
     stored = [(rows, points(rows, taken_at=taken_at, tag=tag, source=SOURCE)) for rows in answers]
-    clock = await deps.venue.market_clock()
-    due, next_tag = next_cycle(clock, wanted, deps)
     async with deps.db.for_worker() as unit:
-        if not await jobs.finish(unit, work, due):
-            return due
+        due = await plan(unit, work, clock, wanted, deps)
+        if due is None:
+            return None
         await store.append_points(unit, (point for _, ticker_points in stored for point in ticker_points))
-        if next_tag != tag:
-            await unit.schedule(CYCLE, ONLY, due, data={"tag": next_tag} if next_tag else {})
     await say(stored, deps)
     return due
+
+
+async def plan(unit: Unit, work: Job, clock: MarketClock, wanted: tuple[Wish, ...], deps: Deps) -> datetime | None:
+    """End the run and plan the next; None when the run is not ours any more, so that nothing of it may be stored."""
+    due, tag = next_cycle(clock, wanted, deps, after=work.due_at)
+    if not await jobs.finish(unit, work, due):
+        return None
+    if tag != work.data.get("tag"):
+        await unit.schedule(CYCLE, ONLY, due, data={"tag": tag} if tag else {})
+    return due
+
+
+def is_time(clock: MarketClock, wanted: tuple[Wish, ...], deps: Deps) -> bool:
+    """Say whether the market is worth quoting."""
+    held = [contract for wish in wanted for contract in wish.contracts]
+    return deps.settings.force_market_open or is_polling_time(clock, deps.clock.now(), held)
 
 
 def _rotated(wanted: tuple[Wish, ...], run: int) -> tuple[Wish, ...]:
@@ -68,14 +84,17 @@ async def say(stored: list[tuple[Rows, list[Point]]], deps: Deps) -> None:
             return
 
 
-def next_cycle(clock: MarketClock, wanted: tuple[Wish, ...], deps: Deps) -> tuple[datetime, Bookend | None]:
-    """Return when the next cycle is due and how its points are tagged."""
+def next_cycle(
+    clock: MarketClock, wanted: tuple[Wish, ...], deps: Deps, *, after: datetime
+) -> tuple[datetime, Bookend | None]:
+    """Return when the next cycle is due and how its points are tagged.
+
+    Time: `after` is this cycle's own instant by the database's clock: a bookend then is done, whatever our clock says.
+    """
     now = deps.clock.now()
     held: list[OccSymbol] = [contract for wish in wanted for contract in wish.contracts]
     every = timedelta(seconds=deps.settings.snapshot_s)
     poll_at = next_poll_at(clock, now=now, every=every, held=held, force_open=deps.settings.force_market_open)
-    bookend = next_bookend_at(clock, now) if clock.held is None else None
-    usual = poll_at or now + RECHECK
-    if bookend is not None and bookend[0] <= usual and market_date(clock, bookend[0]) is not None:
-        return bookend
-    return usual, None
+    usual = poll_at if poll_at == now + every else no_later(poll_at, clock, now)
+    bookend = next_bookend_at(clock, max(now, after)) if clock.held is None else None
+    return bookend if bookend is not None and bookend[0] <= usual else (usual, None)

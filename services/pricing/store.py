@@ -27,7 +27,7 @@ async def keep_holding(unit: Unit, trade: TradeRow) -> bool:
         "multiplier": trade.multiplier,
         "entry_price": trade.entry_price,
         "held_from": trade.entry_date,
-        "held_to": trade.close_date if trade.status is TradeStatus.CLOSED else None,
+        "held_to": func.coalesce(trade.close_date, func.now()) if trade.status is TradeStatus.CLOSED else None,
         "key_version": trade.key_version,
     }
     statement = insert(holdings).values(values)
@@ -40,7 +40,7 @@ async def keep_holding(unit: Unit, trade: TradeRow) -> bool:
 
 
 async def contracts_in_use(unit: Unit) -> list[tuple[str, str]]:
-    """List (ticker, OCC symbol) of everything anybody holds or waits to hold."""
+    """List (ticker, OCC symbol) of everything anybody holds or waits to hold. A closed trade holds nothing."""
     statement = select(holdings.c.ticker, holdings.c.occ_symbol).where(holdings.c.held_to.is_(None)).distinct()
     return [(row.ticker, row.occ_symbol) for row in await unit.all(statement)]
 

@@ -21,7 +21,7 @@ def test_one_wish_a_ticker_however_many_hold_it() -> None:
         ("SPY", "SPY261127P00640000"),
         ("SPY", "SPY261218C00650000"),
     ]
-    found = wishes(held)
+    found = wishes(held, date(2026, 1, 2))
     assert [wish.ticker for wish in found] == ["AAPL", "SPY"]
     assert found[1].expiries == (date(2026, 11, 27), date(2026, 12, 18))
 
