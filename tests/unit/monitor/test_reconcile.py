@@ -202,3 +202,91 @@ def test_what_is_told_never_falls(history: list[list[OrderReport]]) -> None:
             last = seen.get(fact.order_key)
             assert last is None or (fact.filled_qty >= last.filled_qty and version == last.key_version + 1)
         seen = seen_after(findings, seen)
+
+
+def exits(**changes: object) -> tuple[OurOrder, OurOrder]:
+    return (
+        an_order(OrderRole.STOP_LOSS, **{"tag": "bk-exits", "broker_order_id": None, **changes}),
+        an_order(OrderRole.TAKE_PROFIT, **{"tag": "bk-exits", "broker_order_id": None, **changes}),
+    )
+
+
+def test_an_order_that_is_not_accepted_yet_is_no_news_until_it_executes() -> None:
+    for word in (Word.PENDING, Word.HELD, Word.ERROR, Word.UNRECOGNISED):
+        assert reconcile([a_trade()], {}, [a_report(status=word)], NOW).changed == ()
+        half = a_report(status=word, exec_qty=1, avg_fill_price=Decimal(4))
+        ((fact, _),) = reconcile([a_trade()], {}, [half], NOW).changed
+        assert (fact.status, fact.filled_qty) == (OrderStatus.PARTIAL, 1)
+
+
+def test_a_leg_that_is_listed_beside_its_group_keeps_its_role() -> None:
+    stop = a_report("22", type=OrderType.STOP, side=OrderSide.SELL_TO_CLOSE, parent_id="20", tag="bk-exits")
+    target = a_report("21", type=OrderType.LIMIT, side=OrderSide.SELL_TO_CLOSE, parent_id="20", tag="bk-exits")
+    by_tag = a_trade(*exits())
+    by_group = a_trade(*exits(tag="lost", broker_order_id="20"))
+    for trade in (by_tag, by_group):
+        told = reconcile([trade], {}, [target, stop], NOW).changed
+        assert {(fact.broker_order_id, fact.role, fact.parent_broker_order_id) for fact, _ in told} == {
+            ("21", OrderRole.TAKE_PROFIT, "20"),
+            ("22", OrderRole.STOP_LOSS, "20"),
+        }
+
+
+def test_three_legs_of_one_group_are_three_orders() -> None:
+    group = a_bracket()
+    entry = a_report("23", parent_id="20", status=Word.FILLED, exec_qty=2, avg_fill_price=Decimal(4))
+    otoco = replace(group, order_class=OrderClass.OTOCO, legs=(entry, *group.legs), tag="bk-group")
+    ours = a_trade(an_order(tag="bk-group", broker_order_id=None), *exits(tag="bk-group"))
+    told = reconcile([ours], {}, [otoco], NOW).changed
+    assert {(fact.broker_order_id, fact.role) for fact, _ in told} == {
+        ("23", OrderRole.ENTRY),
+        ("22", OrderRole.STOP_LOSS),
+        ("21", OrderRole.TAKE_PROFIT),
+    }
+
+
+def test_the_groups_words_tell_why_a_leg_was_refused() -> None:
+    refused = replace(a_bracket(Word.REJECTED, Word.REJECTED), reason="too near the market")
+    told = reconcile([a_trade(*exits())], {}, [refused], NOW).changed
+    assert {fact.reason for fact, _ in told} == {"too near the market"}
+
+
+def test_legs_are_asked_by_their_group_once() -> None:
+    stop, target = exits()
+    ours = a_trade(replace(stop, broker_order_id="22"), replace(target, broker_order_id="21"))
+    assert to_ask([ours], frozenset(), {"21": "20", "22": "20"}) == ("20",)
+    assert to_ask([ours], frozenset(), {}) == ("21", "22")
+    assert to_ask([ours], frozenset({"20", "21", "22"}), {"21": "20", "22": "20"}) == ()
+
+
+@given(st.integers(1, 30), st.integers(1, 10))
+def test_what_one_cycle_cannot_ask_another_does(orders: int, most: int) -> None:
+    ours = a_trade(*(an_order(broker_order_id=str(number), tag=f"bk-{number}") for number in range(orders)))
+    rounds = [to_ask([ours], frozenset(), {}, most=most, turn=turn) for turn in range(7, 7 + orders)]
+    assert all(len(asked) <= most and len(set(asked)) == len(asked) for asked in rounds)
+    assert {order_id for asked in rounds for order_id in asked} == {str(number) for number in range(orders)}
+
+
+brackets = st.builds(
+    a_bracket,
+    st.sampled_from(list(Word)),
+    st.sampled_from(list(Word)),
+    st.integers(0, 2),
+)
+
+
+@given(st.lists(brackets, min_size=1, max_size=6), st.booleans(), st.booleans())
+def test_legs_never_change_their_role_nor_lose_a_fill(
+    history: list[OrderReport], is_known_by_id: bool, is_flat: bool
+) -> None:
+    known = {"broker_order_id": "20", "tag": "lost"} if is_known_by_id else {}
+    trade, seen = a_trade(*exits(**known)), dict[str, Seen]()
+    for group in history:
+        listed = [replace(leg, tag=group.tag) for leg in group.legs] if is_flat else [group]
+        findings = reconcile([trade], seen, listed, NOW)
+        for fact, _ in findings.changed:
+            assert fact.role is (OrderRole.STOP_LOSS if fact.broker_order_id == "22" else OrderRole.TAKE_PROFIT)
+            last = seen.get(fact.order_key)
+            assert last is None or fact.filled_qty >= last.filled_qty
+        seen = seen_after(findings, seen)
+        assert reconcile([trade], seen, listed, NOW).changed == ()
