@@ -1,0 +1,1 @@
+"""The order path's pure parts."""
