@@ -10,9 +10,10 @@ import asyncio
 import re
 from collections.abc import Callable
 
+from libs.common.address import login_url
 from libs.common.clock import Clock, SystemClock
 from libs.common.db_errors import DRIVER_ERRORS, translated
-from libs.common.driver import DriverConnection, connect, login_url, make_engine
+from libs.common.driver import DriverConnection, connect, make_engine
 from libs.common.errors import InvariantBroken, UpstreamUnavailable
 from libs.common.pool import Pool
 from libs.common.roles import STATEMENT_S

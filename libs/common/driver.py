@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+
+from libs.common.address import driver_url
 
 _opening: ContextVar[DriverConnection] = ContextVar("opening")
 
@@ -57,21 +58,13 @@ def make_engine(*, pooled: bool) -> AsyncEngine:
 async def connect(url: str, *, pooled: bool, command_timeout_s: float, name: str) -> DriverConnection:
     """Open a connection. Raises: OSError, asyncpg's errors."""
     connection: DriverConnection = await asyncpg.connect(
-        url,
+        driver_url(url),
         command_timeout=command_timeout_s,
         connection_class=DriverConnection,
         statement_cache_size=0 if pooled else 200,
         server_settings={"application_name": name},
     )
     return connection
-
-
-def login_url(url: str, login: str, password: str) -> str:
-    """Return `url` with another login; host, port, database and options such as sslmode stay."""
-    parts = urlsplit(url)
-    address = parts.netloc.rpartition("@")[2]
-    netloc = f"{quote(login, safe='')}:{quote(password, safe='')}@{address}"
-    return urlunsplit(parts._replace(netloc=netloc))
 
 
 async def _handed(*_: Any, **__: Any) -> DriverConnection:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from libs.common.address import driver_url
 from libs.common.ddl import Op, chassis_tables, shared_table, tenant_table, worker_table
 from libs.common.messages.durables import SERVICES
 from libs.common.roles import OWNER, MigrationProblem, ensure_roles
@@ -57,7 +58,7 @@ def head_of(service: str) -> str | None:
 
 async def behind(url: str, services: Sequence[str] = SERVICES) -> list[str]:
     """List the services whose schema is not at the end of its chain. Raises: OSError, asyncpg's errors."""
-    admin = await asyncpg.connect(url, timeout=5, statement_cache_size=0)
+    admin = await asyncpg.connect(driver_url(url), timeout=5, statement_cache_size=0)
     try:
         late = []
         for service in services:
@@ -79,7 +80,7 @@ async def migrate(url: str, environment: Mapping[str, str], services: Sequence[s
 
     Idempotent: yes. Runs at the same time wait for each other. Raises: MigrationProblem.
     """
-    admin = await asyncpg.connect(url, timeout=10)
+    admin = await asyncpg.connect(driver_url(url), timeout=10)
     try:
         await admin.execute("select pg_advisory_lock($1)", _LOCK)
         await ensure_roles(admin, environment)
@@ -120,7 +121,7 @@ async def _upgrade(url: str, service: str) -> None:
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
-        return await asyncpg.connect(url, timeout=10)
+        return await asyncpg.connect(driver_url(url), timeout=10)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:

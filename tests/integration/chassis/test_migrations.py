@@ -56,6 +56,15 @@ async def test_every_chain_runs_from_nothing_and_a_second_run_changes_nothing(fr
     assert not [line for line in await fresh.migrate() if "->" in line]
 
 
+async def test_options_that_only_libpq_knows_hinder_neither_migrations_nor_services(fresh: TestDatabase) -> None:
+    managed = TestDatabase(f"{fresh.url}?channel_binding=require&connect_timeout=10", fresh.passwords)
+    assert await migrate.behind(managed.url)
+    await managed.migrate()
+    assert await migrate.behind(managed.url) == []
+    async with managed.opened("orders") as database:
+        await database.probe()
+
+
 async def test_runs_at_the_same_time_wait_for_each_other(fresh: TestDatabase) -> None:
     done = await asyncio.gather(*(fresh.migrate() for _ in range(3)))
     assert sum("empty ->" in line for lines in done for line in lines) == len(
