@@ -16,7 +16,7 @@ class Client:
     def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
         self._address = urlsplit(url)
         lines = {"Host": self._address.netloc} | (headers or {})
-        self._lines = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.lines = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -29,7 +29,7 @@ class Client:
 
     async def get(self, path: str) -> bytes:
         """Return the body of a 200 answer. Raises: RuntimeError for any other."""
-        return await self.send(f"GET {path} HTTP/1.1\r\n{self._lines}\r\n".encode())
+        return await self.send(f"GET {path} HTTP/1.1\r\n{self.lines}\r\n".encode())
 
     async def send(self, request: bytes) -> bytes:
         """Write a whole request and return the body of its answer. Raises: RuntimeError unless 200 to 202."""
