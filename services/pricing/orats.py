@@ -11,6 +11,7 @@ Source: ORATS Data API, strikes and summaries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -129,13 +130,20 @@ def money(value: Any) -> Decimal:
 
 
 def number(value: Any) -> float | None:
-    """Return a model value (Greeks, IV), or None."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """Return a model value (Greeks, IV), or None for what is no finite number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def whole(value: Any) -> int | None:
     """Return a count, or None."""
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    found = number(value)
+    return None if found is None else int(found)
 
 
 def moment(text: str) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 
-from libs.broker.base import BrokerMode
+from libs.broker.base import BrokerMode, BrokerProvider
 from libs.broker.factory import BrokerFactory
 from libs.common import job_rows
 from libs.common.bus import Bus
@@ -48,6 +48,7 @@ class House:
     bus: FakeBus
     simulator: httpx.AsyncClient
     database: TestDatabase
+    broker: BrokerProvider
 
     async def cycle(self) -> datetime:
         async with self.database.admin() as admin:
@@ -97,7 +98,8 @@ async def house(database: TestDatabase, simulator: str) -> AsyncIterator[House]:
             chains=Chains(db, feed, clock, settings),
             venue=Venue(clock, broker),
         )
-        yield House(deps, db, bus, control, database)
+        await control.post("/_control/clock", json={"session": "open"})
+        yield House(deps, db, bus, control, database, broker)
         await control.post("/_control/faults", json={"match": {"path": "/datav2/.*"}, "kind": "slow", "times": 0})
 
 
@@ -248,3 +250,26 @@ async def test_a_vendor_that_is_away_leaves_the_cycle_going(house: House) -> Non
     assert due > datetime.now(UTC)
     async with house.database.admin() as admin:
         assert await admin.fetchval("select count(*) from pricing.price_snapshots") == 0
+
+
+async def test_a_trade_that_ended_without_a_date_and_one_that_expired_are_quoted_no_more(house: House) -> None:
+    contract = await a_contract(house)
+    ended = held(contract, status="CLOSED", close_reason="REJECTED", filled_qty=0, entry_date=None, close_date=None)
+    await house.hold(TradeClosed.model_validate(ended.model_dump()))
+    await house.hold(held({**contract, "occ_symbol": "SPY200117C00300000"}, user="bob"))
+    before = await house.orats_requests()
+    await house.cycle()
+    assert await house.orats_requests() == before
+
+
+async def test_a_closed_market_is_not_quoted_and_looked_at_again_soon(house: House) -> None:
+    await house.hold(held(await a_contract(house)))
+    await house.simulator.post("/_control/clock", json={"session": "closed"})
+    house.deps = replace(house.deps, venue=Venue(house.deps.clock, house.broker))
+    before = await house.orats_requests()
+    due = await house.cycle()
+    assert await house.orats_requests() == before
+    assert timedelta(seconds=40) < due - datetime.now(UTC) < timedelta(seconds=61)
+    house.deps = replace(house.deps, settings=house.deps.settings.model_copy(update={"force_market_open": True}))
+    await house.cycle()
+    assert await house.orats_requests() == before + 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.market.options import OccSymbol
-from services.pricing.orats import read_expirations, read_rows
+from services.pricing.orats import number, read_expirations, read_rows, whole
 
 ROW: dict[str, Any] = {
     "ticker": "AAPL",
@@ -96,3 +96,9 @@ def test_a_broken_row_never_stops_the_others(changes: dict[str, Any]) -> None:
     rows = read_rows("AAPL", [{**ROW, **changes}, {**ROW, "strike": 150}])
     assert {"AAPL261218C00150000", "AAPL261218P00150000"} <= {str(quote.contract) for quote in rows.quotes}
     assert rows.skipped <= 1
+
+
+def test_what_is_no_finite_number_is_no_figure() -> None:
+    for value in (float("inf"), float("nan"), 10**400, True, "3", None):
+        assert (number(value), whole(value)) == (None, None)
+    assert (number(2), whole(2.0)) == (2.0, 2)
