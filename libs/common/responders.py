@@ -4,6 +4,8 @@ Invariants:
 1. The user is the subject's, never the payload's.
 2. Nothing runs after its deadline.
 3. Every question gets one answer; what an unexpected error says stays in the log.
+4. Answers go to inboxes only: the server checks no reply subject, so a question that names another one would have us
+   say the asker's words under our own name. It is dropped.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ _log = log.get(__name__)
 _ANSWERED = METRICS.histogram("answer_seconds", "Time from taking a question to its answer", ["message", "status"])
 _HEARD = METRICS.counter("ticks_total", "Ticks heard, by how their handler ended", ["tick", "outcome"])
 
+INBOXES = "_INBOX"
 KEPT_S = 15.0
 KEPT_ANSWERS = 256
 TICKS_PENDING = 4096
@@ -78,6 +81,9 @@ class Responders:
         slots = self._slots[Command if issubclass(mark.message, Command) else Query]
 
         async def take(message: Message) -> None:
+            if not message.reply.startswith(INBOXES):
+                _log.error("reply_subject_refused", message=mark.message.__name__, reply=message.reply)
+                return
             # Waiting here holds the subscription, so what is too much waits there, under its deadline, not as a task.
             await slots.acquire()
             task = tasks.create_task(self._answer(mark, message))
