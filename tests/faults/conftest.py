@@ -10,12 +10,15 @@ import pytest
 from tests.journey.conftest import QUICK
 from tests.journey.stack import Simulator, Stack
 
+SOON = {"ORDER_WAITS": '{"look_gap_entry_s": 6}', "RECOVERY_S": "5"}
+"""What a write without an answer waits for until it is settled: ten times shorter than in earnest."""
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run a stack with quick cadences."""
     data: Path = tmp_path_factory.mktemp("faults") / "data"
-    running = Stack(data, environment=QUICK).up()
+    running = Stack(data, environment={**QUICK, **SOON}).up()
     try:
         yield running
     finally:
