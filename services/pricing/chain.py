@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from libs.common.clock import Clock
 from libs.common.db import Database
@@ -17,6 +17,8 @@ from services.pricing.settings import Settings
 
 LIST_OF_EXPIRIES = date.min
 Document = dict[str, Any]
+Cached = tuple[Document, datetime]
+"""An answer and when it was made."""
 
 
 class Chains:
@@ -39,31 +41,45 @@ class Chains:
     async def _answer(
         self, ticker: str, expiry: date, keep_s: float, fetch: Callable[[], Awaitable[Document]]
     ) -> Document:
-        async with self._db.for_worker() as unit:
-            cached = await store_chains.cached(unit, ticker, expiry)
-        if cached is not None and self._clock.now() - cached[1] < timedelta(seconds=keep_s):
+        cached = await self._cached(ticker, expiry)
+        if self._is_fresh(cached, keep_s):
             return cached[0]
         try:
             async with asyncio.timeout(self._settings.chain_deadline_s):
                 # Shielded: whoever gave up waiting must not stop the refresh of the others.
-                return await asyncio.shield(self._refresh(ticker, expiry, fetch))
+                return await asyncio.shield(self._refresh(ticker, expiry, keep_s, fetch))
         except (TimeoutError, UpstreamError) as error:
             if cached is not None:
                 return cached[0]
             detail = error.detail if isinstance(error, UpstreamError) else "the market data vendor is slow"
             raise UpstreamUnavailable(detail) from error
 
-    def _refresh(self, ticker: str, expiry: date, fetch: Callable[[], Awaitable[Document]]) -> asyncio.Task[Document]:
+    async def _cached(self, ticker: str, expiry: date) -> Cached | None:
+        async with self._db.for_worker() as unit:
+            return await store_chains.cached(unit, ticker, expiry)
+
+    def _is_fresh(self, cached: Cached | None, keep_s: float) -> TypeGuard[Cached]:
+        return cached is not None and self._clock.now() - cached[1] < timedelta(seconds=keep_s)
+
+    def _refresh(
+        self, ticker: str, expiry: date, keep_s: float, fetch: Callable[[], Awaitable[Document]]
+    ) -> asyncio.Task[Document]:
         key = (ticker, expiry)
         running = self._running.get(key)
         if running is None:
             # house: no-bare-task - held in the dict, shared by all who wait, bounded by the feed's own deadline
-            running = asyncio.create_task(self._fetch_and_keep(ticker, expiry, fetch))
+            running = asyncio.create_task(self._fetch_and_keep(ticker, expiry, keep_s, fetch))
             self._running[key] = running
             running.add_done_callback(lambda _: self._running.pop(key, None))
         return running
 
-    async def _fetch_and_keep(self, ticker: str, expiry: date, fetch: Callable[[], Awaitable[Document]]) -> Document:
+    async def _fetch_and_keep(
+        self, ticker: str, expiry: date, keep_s: float, fetch: Callable[[], Awaitable[Document]]
+    ) -> Document:
+        # Whoever looked just before the last refresh ended comes here just after it.
+        cached = await self._cached(ticker, expiry)
+        if self._is_fresh(cached, keep_s):
+            return cached[0]
         document = await fetch()
         async with self._db.for_worker() as unit:
             await store_chains.keep(unit, ticker, expiry, document, self._clock.now())
