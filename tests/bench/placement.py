@@ -50,8 +50,8 @@ async def measure(stack: Stack, report: Report) -> None:
     trip, what = broker / 3, "one of the broker's round trips"
     report.add(Line("placement: entry filled to OCO resting", percentile(exposed, 0.5), "ms", trip, what,
                     f"<= {trip + 100:.0f} ms"))  # fmt: skip
-    report.add(Line("placement: adjust, old exits cancelled, new ones rest", percentile(adjusts, 0.5), "ms", trip, what))
-    report.add(Line("placement: close, exits cancelled, sold", percentile(closes, 0.5), "ms", trip, what))
+    report.add(Line("placement: adjust, until the new exits rest", percentile(adjusts, 0.5), "ms", trip, what))
+    report.add(Line("placement: close, until it is sold", percentile(closes, 0.5), "ms", trip, what))
 
 
 @contextmanager
@@ -82,7 +82,9 @@ async def _bare_ms(client: Client, occ: str) -> float:
     kind = "application/x-www-form-urlencoded"
     began = time.perf_counter()
     await client.get(f"/v1/markets/quotes?symbols=SPY,{occ}&greeks=true")
-    placed = orjson.loads(await client.send(_request(client, f"/v1/accounts/{ACCOUNT}/orders", form.encode(), kind, {})))
+    placed = orjson.loads(
+        await client.send(_request(client, f"/v1/accounts/{ACCOUNT}/orders", form.encode(), kind, {}))
+    )
     await client.get(f"/v1/accounts/{ACCOUNT}/orders/{placed['order']['id']}?includeTags=true")
     return 1000 * (time.perf_counter() - began)
 

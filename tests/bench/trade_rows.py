@@ -46,6 +46,23 @@ select t.id, t.username, t.ticker, 12.05, 'orats', clock_timestamp(), 82, 140, -
 from orders.trades t where starts_with(t.username, $1) and not exists (
     select from orders.marks m where m.trade_id = t.id)
 """
+_HELD = """
+insert into orders.trades (
+    id, username, idempotency_key, broker_mode, account_id, ticker, occ_symbol, option_type, strike, expiry,
+    multiplier, qty, entry_type, entry_duration, filled_qty, entry_price, entry_date, status, protection, version, created_at)
+select 'bench-' || occ, $1, occ, 'PAPER', 'VA9', ticker, occ, 'CALL', 100, current_date + 30, 100, 1, 'market', 'day',
+    1, 5.00, clock_timestamp(), 'FILLED', 'PROTECTED', 2, clock_timestamp()
+from unnest($2::text[], $3::text[]) as held (ticker, occ)
+"""
+_HELD_MARKS = """
+insert into orders.marks (trade_id, username, ticker)
+select id, username, ticker from orders.trades where username = $1
+"""
+_HOLDINGS = """
+insert into pricing.holdings (
+    trade_id, username, ticker, occ_symbol, qty, multiplier, entry_price, held_from, key_version)
+select id, username, ticker, occ_symbol, 1, 100, 5.00, entry_date, 1 from orders.trades where username = $1
+"""
 TABLES = ("orders.marks", "orders.trade_views", "orders.trades")
 
 
@@ -63,6 +80,19 @@ async def grow(admin: asyncpg.Connection, first: int, last: int) -> None:
     await admin.execute(_AS_ALWAYS)
     for table in TABLES:
         await admin.execute(f"vacuum analyze {table}")
+
+
+async def hold(admin: asyncpg.Connection, contracts: list[tuple[str, str]]) -> None:
+    """Let the first user have a trade in each (ticker, OCC symbol) that orders and pricing know."""
+    tickers, symbols = zip(*contracts, strict=True)
+    await admin.execute(_AS_IS)
+    await admin.execute(_HELD, user(0), tickers, symbols)
+    await admin.execute(_VIEWS, MARK)
+    await admin.execute(_HELD_MARKS, user(0))
+    for table in TABLES:
+        await admin.execute(f"vacuum analyze {table}")
+    await admin.execute(_HOLDINGS, user(0))
+    await admin.execute(_AS_ALWAYS)
 
 
 async def clear(admin: asyncpg.Connection) -> None:
