@@ -49,7 +49,8 @@ from orders.trades t where starts_with(t.username, $1) and not exists (
 _HELD = """
 insert into orders.trades (
     id, username, idempotency_key, broker_mode, account_id, ticker, occ_symbol, option_type, strike, expiry,
-    multiplier, qty, entry_type, entry_duration, filled_qty, entry_price, entry_date, status, protection, version, created_at)
+    multiplier, qty, entry_type, entry_duration, filled_qty, entry_price, entry_date, status, protection,
+    version, created_at)
 select 'bench-' || occ, $1, occ, 'PAPER', 'VA9', ticker, occ, 'CALL', 100, current_date + 30, 100, 1, 'market', 'day',
     1, 5.00, clock_timestamp(), 'FILLED', 'PROTECTED', 2, clock_timestamp()
 from unnest($2::text[], $3::text[]) as held (ticker, occ)
