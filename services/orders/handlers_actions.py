@@ -79,11 +79,12 @@ async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
     stored = await _store(command, ctx, deps, market)
     if isinstance(stored, Request):
         return await requests.replayed(deps, command, ctx, stored)
-    await _waited(deps, stored)
-    async with deps.db.for_user(ctx.user) as unit:
-        key = command.idempotency_key
-        request = requests.begun(command, ctx, key, trade_id=command.trade_id, action_id=stored.action_id)
-        return await requests.answer(unit, ctx.user, request)
+    with requests.already_stored():
+        await _waited(deps, stored)
+        async with deps.db.for_user(ctx.user) as unit:
+            key = command.idempotency_key
+            request = requests.begun(command, ctx, key, trade_id=command.trade_id, action_id=stored.action_id)
+            return await requests.answer(unit, ctx.user, request)
 
 
 async def _waited(deps: Deps, stored: _Stored) -> None:

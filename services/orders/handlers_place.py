@@ -74,12 +74,13 @@ async def place_trade(command: PlaceTrade, ctx: Context, deps: Deps) -> Reply:
     if isinstance(stored, Request):
         return await requests.replayed(deps, command, ctx, stored)
     claim, view = stored
-    with deps.watches.on(view.trade.id, _entry_is_known) as watch:
-        deps.spawn(drive(deps, claim), view)
-        await watch.wait(partial(deps.look, view), deps.settings.place_answer_s)
-    async with deps.db.for_user(ctx.user) as unit:
-        request = requests.begun(command, ctx, command.idempotency_key, trade_id=view.trade.id, action_id=None)
-        return await requests.answer(unit, ctx.user, request)
+    with requests.already_stored():
+        with deps.watches.on(view.trade.id, _entry_is_known) as watch:
+            deps.spawn(drive(deps, claim), view)
+            await watch.wait(partial(deps.look, view), deps.settings.place_answer_s)
+        async with deps.db.for_user(ctx.user) as unit:
+            request = requests.begun(command, ctx, command.idempotency_key, trade_id=view.trade.id, action_id=None)
+            return await requests.answer(unit, ctx.user, request)
 
 
 def _entry_is_known(view: View) -> bool:

@@ -119,13 +119,16 @@ def merge(order: Order, report: Report, now: datetime) -> Order:
 
     An order we settled as never placed, which appears after all, is what the broker says: that end was only inferred.
     """
-    looked = replace(order, read_at=now, reads=order.reads + 1)
+    # What is over keeps the time at which we saw its end: waits are counted from it.
+    looked = order if order.is_terminal else replace(order, read_at=now, reads=order.reads + 1)
     filled = max(order.filled_qty, min(report.filled_qty, order.qty))
     price = report.avg_price if report.avg_price and report.filled_qty >= order.filled_qty else order.avg_price
     if filled and not price:
         return looked
     status = report.status
     guessed = order.reason == NOT_PLACED and order.broker_order_id is None
+    if not guessed and order.is_terminal and filled == order.filled_qty:
+        return order
     if not guessed and (order.is_terminal or _RANK[status] < _RANK[order.status]):
         status = order.status
     if status is OrderStatus.WORKING and filled:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,6 +17,7 @@ from libs.common.errors import (
     Expired,
     IdempotencyInProgress,
     IdempotencyMismatch,
+    NoAnswer,
     NotFound,
     UpstreamRefused,
     UpstreamUnavailable,
@@ -52,6 +55,22 @@ def begun(command: Command, ctx: Context, key: str, *, trade_id: str | None, act
         created_at=ctx.occurred_at,
         answered_at=None,
     )
+
+
+@contextmanager
+def already_stored() -> Iterator[None]:
+    """Say that it may have been done, when the answer to a stored request cannot be read.
+
+    Without this the caller would be told "proven not done" of an order that is on its way, and place it again.
+    Raises: NoAnswer instead of UpstreamUnavailable, unless that names its trade: then it is how the trade ended.
+    """
+    try:
+        yield
+    except UpstreamUnavailable as error:
+        if "trade_id" in error.extra:
+            raise
+        words = f"the request is stored and goes on, but {error.detail}; ask again with the same key"
+        raise NoAnswer(words) from error
 
 
 async def replayed(deps: Deps, command: Command, ctx: Context, first: Request) -> Reply:

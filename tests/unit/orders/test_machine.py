@@ -1,0 +1,280 @@
+"""A trade driven by its own plan against a broker in memory, with anything happening in between.
+
+Whatever happens: one order per intent, never short, no exits beside a working entry, only allowed transitions, a closed
+row that never changes, and P&L equal to the broker's cash. Once it is left alone it ends closed, or with its exits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import count
+from types import SimpleNamespace
+from typing import Any, cast
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from libs.broker.orders import OrderReport
+from libs.common.clock import ManualClock
+from libs.common.messages.vocabulary import CloseReason, EntryType, OrderRole, Protection, TradeStatus
+from services.orders import asking, deciding, lifecycle, publishing, talk
+from services.orders.deps import Deps
+from services.orders.lifecycle import ALLOWED
+from services.orders.plan import is_running, next_step
+from services.orders.reading import reports_of
+from services.orders.steps import Cancel, Moment, Send, Step, Talk, Wait, Waits
+from services.orders.store import Loaded
+from services.orders.trade import ActionState, View
+from tests.unit.orders.pretend import LIVE, PretendBroker
+from tests.unit.orders.views import NOW, a_view
+
+FAULTS = ("lost_before", "lost_after", "refused", "unavailable", "crash_before", "crash_after")
+
+
+@dataclass
+class Pretend:
+    """What `talk` needs of a process."""
+
+    broker: PretendBroker
+    clock: ManualClock
+    waits: Waits = field(default_factory=Waits)
+
+    def __post_init__(self) -> None:
+        self.settings = SimpleNamespace(order_waits=self.waits, force_market_open=False)
+
+    def broker_of(self, *_: Any) -> PretendBroker:
+        return self.broker
+
+    def moment(self, _: Any = None) -> Moment:
+        return Moment(self.clock.now(), self.waits)
+
+
+class Crash(Exception):
+    """The process died here."""
+
+
+class Machine(RuleBasedStateMachine):
+    """One trade from its intent on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.broker = PretendBroker()
+        self.clock = ManualClock(NOW)
+        self.deps = Pretend(self.broker, self.clock)
+        self.ids = count(1)
+        self.locked: Any = None
+        self.key_version = 0
+        self.old: list[OrderReport] = []
+
+    @initialize(limit=st.booleans(), qty=st.integers(1, 3), sl=st.booleans(), tp=st.booleans())
+    def begin(self, limit: bool, qty: int, sl: bool, tp: bool) -> None:
+        self.view = a_view(
+            qty=qty,
+            entry_type=EntryType.LIMIT if limit else EntryType.MARKET,
+            limit_price=Decimal("3.90") if limit else None,
+            sl_price=Decimal("3.00") if sl else None,
+            tp_price=Decimal("6.00") if tp else None,
+        )
+        self.keep(self.view)
+
+    # ── driving ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def keep(self, after: View) -> None:
+        """Store a change as orders does, holding it to its rules."""
+        before = self.view
+        after = publishing.raised(before, after)
+        pair = (before.trade.status, after.trade.status)
+        assert pair[0] is pair[1] or pair in ALLOWED, pair
+        if before.trade.is_locked:
+            assert after.trade == before.trade
+        facts = publishing.facts_of(before, after)
+        if publishing.row_values(before) != publishing.row_values(after):
+            assert facts, "a change that nobody is told of"
+        assert [fact.key_version for fact in facts] == [self.key_version + n + 1 for n in range(len(facts))]
+        self.key_version += len(facts)
+        active = tuple(action for action in after.actions if action.is_active)
+        self.view = replace(after, events=(), key_version=self.key_version, actions=active)
+
+    def turn(self, fault: str | None = None) -> Step:
+        """Take one step, as one transaction and one call."""
+        moment = self.deps.moment()
+        step = next_step(self.view, moment)
+        if isinstance(step, Wait):
+            return step
+        if not isinstance(step, Talk):
+            self.keep(deciding.decided(self.view, step, moment, new_id=self.new_id, new_tag=self.new_tag))
+            return step
+        if isinstance(step, Send):
+            self.keep(lifecycle.sent(self.view, step.tag, moment.now))
+        elif isinstance(step, Cancel):
+            self.keep(lifecycle.cancel_asked(self.view, step.group_order_id, moment.now))
+        if fault == "crash_before":
+            return step
+        if fault in {"lost_before", "lost_after", "refused", "unavailable"} and isinstance(step, Send | Cancel):
+            self.broker.faults.append(fault)
+        loaded = Loaded(self.view, moment.now, "sealed")
+        ends = self.clock.monotonic() + 15
+        coming = talk.perform(step, loaded, cast("Deps", self.deps), claim_ends=ends)
+        outcome = self.loop.run_until_complete(coming)
+        if fault != "crash_after":
+            self.keep(outcome.apply(self.view, moment))
+            if outcome.pause_s:
+                self.pass_time(outcome.pause_s)
+        return step
+
+    def new_id(self) -> str:
+        return f"id{next(self.ids):04d}"
+
+    def new_tag(self) -> str:
+        return f"bk-{next(self.ids)}"
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.broker.now = self.clock.now()
+
+    # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(fault=st.none() | st.sampled_from(FAULTS), steps=st.integers(1, 4))
+    def goes_on(self, fault: str | None, steps: int) -> None:
+        for _ in range(steps):
+            self.turn(fault)
+            self.pass_time(0.05)
+
+    @rule(bid=st.sampled_from(["0", "2.50", "3.50", "3.70", "4.00", "5.00", "6.50"]))
+    def the_market_moves(self, bid: str) -> None:
+        self.broker.move(Decimal(bid))
+
+    @rule(qty=st.integers(1, 2))
+    def the_entry_fills_in_part(self, qty: int) -> None:
+        self.broker.part_fill(qty)
+
+    @rule(data=st.data(), chance=st.integers(0, 3))
+    def somebody_cancels_at_the_broker(self, data: st.DataObject, chance: int) -> None:
+        if chance:
+            return
+        live = [order.id for order in self.broker.orders_by_id.values() if order.status in LIVE]
+        if live:
+            self.broker.take_down(data.draw(st.sampled_from(live)))
+
+    @rule()
+    def monitor_tells_all(self) -> None:
+        reports = list(self.broker.orders_by_id.values())
+        self.old = [*reports, *self.old][:12]
+        self.tell(reports)
+
+    @precondition(lambda self: self.old)
+    @rule(data=st.data())
+    def monitor_tells_something_old_again(self, data: st.DataObject) -> None:
+        self.tell([data.draw(st.sampled_from(self.old))])
+
+    def tell(self, reports: list[OrderReport]) -> None:
+        for report in reports:
+            found = reports_of(self.view.orders, report)
+            once = lifecycle.applied(self.view, found, self.clock.now())
+            twice = lifecycle.applied(once, found, self.clock.now())
+            assert publishing.row_values(once) == publishing.row_values(twice)
+            self.keep(once)
+
+    @rule(chance=st.integers(0, 5))
+    def a_person_closes(self, chance: int) -> None:
+        view = self.view
+        if chance:
+            return
+        if view.trade.status is TradeStatus.CLOSED or view.close_action is not None:
+            return
+        state = ActionState.REQUESTED if is_running(view, self.deps.moment()) else ActionState.RUNNING
+        asked = asking.with_close(
+            asking.acted(view),
+            action_id=self.new_id(),
+            reason=CloseReason.MANUAL_CLOSE,
+            state=state,
+            now=self.clock.now(),
+        )
+        self.keep(asked)
+
+    @rule(sl=st.sampled_from(["2.00", "2.80"]), tp=st.sampled_from(["5.50", "7.00"]))
+    def a_person_adjusts(self, sl: str, tp: str) -> None:
+        view = self.view
+        busy = view.close_action or view.running or is_running(view, self.deps.moment())
+        if view.trade.status is not TradeStatus.FILLED or busy:
+            return
+        new_sl, new_tp = Decimal(sl), Decimal(tp)
+        state, now = ActionState.RUNNING, self.clock.now()
+        asked = asking.with_adjust(
+            asking.acted(view), action_id=self.new_id(), sl=new_sl, tp=new_tp, state=state, now=now
+        )
+        self.keep(asked)
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 6.0, 40.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.pass_time(seconds)
+
+    # ── what must hold ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def one_order_per_intent(self) -> None:
+        assert all(times == 1 for times in Counter(self.broker.tags).values())
+        if hasattr(self, "view"):
+            assert set(self.broker.tags) <= {order.tag for order in self.view.orders}
+
+    @invariant()
+    def never_short(self) -> None:
+        assert self.broker.lowest_position >= 0
+
+    @invariant()
+    def one_side_at_a_time(self) -> None:
+        live = [leg for top in self.broker.orders_by_id.values() for leg in top.flat() if leg.status in LIVE]
+        assert len({leg.side for leg in live}) <= 1
+
+    @invariant()
+    def a_result_is_the_brokers_cash(self) -> None:
+        if hasattr(self, "view") and self.view.trade.realized_pnl is not None:
+            assert self.broker.position == 0
+            assert self.view.trade.realized_pnl == self.broker.cash.quantize(Decimal("0.01"))
+
+    def teardown(self) -> None:
+        """Left alone, with a market, it comes to rest."""
+        try:
+            if hasattr(self, "view"):
+                self.comes_to_rest()
+        finally:
+            self.loop.close()
+
+    def comes_to_rest(self) -> None:
+        self.broker.faults.clear()
+        if self.broker.bid == 0:
+            self.broker.move(Decimal("4.00"))
+        for _ in range(300):
+            step = self.turn()
+            self.tell(list(self.broker.orders_by_id.values()))
+            if isinstance(step, Wait):
+                if step.until is None and self.rests():
+                    break
+                self.pass_time(31.0)
+        else:
+            raise AssertionError(f"does not come to rest: {next_step(self.view, self.deps.moment())} {self.view}")
+        trade = self.view.trade
+        held = self.view.held_qty
+        assert held == self.broker.position
+        if trade.status is TradeStatus.CLOSED:
+            assert not [leg for top in self.broker.orders_by_id.values() for leg in top.flat() if leg.status in LIVE]
+        elif held:
+            assert trade.protection in (Protection.PROTECTED, Protection.NONE), trade.protection
+
+    def rests(self) -> bool:
+        entry_works = any(order.role is OrderRole.ENTRY and order.is_working for order in self.view.orders)
+        return not self.view.actions and (entry_works or isinstance(next_step(self.view, self.deps.moment()), Wait))
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(
+    max_examples=200,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
