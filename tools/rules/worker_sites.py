@@ -21,7 +21,7 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     "services/orders/handlers_queries.py": frozenset({"list_tracked"}),
     "services/orders/recovery.py": frozenset({"recover", "watch", "plan_jobs"}),
     # Contracts, chains and snapshots are shared by all holders.
-    "services/pricing/chain.py": frozenset({"Chains._answer", "Chains._fetch_and_keep"}),
+    "services/pricing/chain.py": frozenset({"Chains._cached", "Chains._fetch_and_keep"}),
     "services/pricing/handlers.py": frozenset({"rebuild"}),
     "services/pricing/snapshots.py": frozenset({"snapshot_cycle"}),
 }
