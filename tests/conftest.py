@@ -15,6 +15,7 @@ from deploy.local.postgres import EmbeddedPostgres
 from deploy.nats.permissions import permissions_for
 from libs.common.messages.durables import SERVICES
 from libs.common.testing import TestDatabase
+from tests.servers import new_nats, new_postgres
 
 ROOT = Path(__file__).parents[1]
 SIMULATOR_START_S = 20.0
@@ -23,7 +24,7 @@ SIMULATOR_START_S = 20.0
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """Run one PostgreSQL for the session; nothing in it survives a crash of the machine."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), unsafe_fast=True).start()
+    server = new_postgres(tmp_path_factory.mktemp("postgres")).start()
     yield server
     server.stop()
 
@@ -47,7 +48,7 @@ async def database(migrated: TestDatabase) -> TestDatabase:
 def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
     """Run one NATS for the session, each service with its own login and permissions."""
     logins = {service: (secrets.token_urlsafe(12), permissions_for(service)) for service in SERVICES}
-    server = EmbeddedNats(tmp_path_factory.mktemp("nats"), services=logins, unsafe_fast=True).start()
+    server = new_nats(tmp_path_factory.mktemp("nats"), logins).start()
     yield server
     server.stop()
 

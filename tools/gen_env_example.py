@@ -35,6 +35,18 @@ MIGRATIONS = (
     "BACKUP_DATABASE_PASSWORD=",
 )
 
+COMPOSE = (
+    "# Read by docker-compose.yml, with every password above; `python3 -m deploy.compose.secrets` draws them all.",
+    "# password of the database's administrator",
+    "POSTGRES_PASSWORD=",
+    "# password of the NATS user that may do everything among the services",
+    "NATS_ADMIN_PASSWORD=",
+    "# password of the NATS user that sees connections and no message",
+    "NATS_OPERATOR_PASSWORD=",
+    "# where the page is on this machine",
+    "BOOKEND_PORT=8000",
+)
+
 
 class SettingsDisagree(Exception):
     """Two services mean different things by one variable."""
@@ -74,6 +86,7 @@ def render() -> str:
     readers = sorted({one.readers for one in own}, key=_order)
     blocks += [_block(" and ".join(who), [one for one in own if one.readers == who]) for who in readers]
     blocks.append("\n".join(("# ── Migrations", *MIGRATIONS, "")))
+    blocks.append("\n".join(("# ── Compose", *COMPOSE, "")))
     return "\n".join(blocks)
 
 

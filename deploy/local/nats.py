@@ -109,8 +109,12 @@ class EmbeddedNats:
         config.unlink(missing_ok=True)
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(self._config_text())
-        self._child = Child.spawn("nats", [program(), "-c", config], log=self.log_path)
+        self._child = Child.spawn("nats", self.command(config), log=self.log_path)
         return self._child
+
+    def command(self, config: Path) -> list[str | Path]:
+        """Return how the server is started with its configuration file."""
+        return [program(), "-c", config]
 
     def choose_port(self, remembered: int | None) -> None:
         """Listen where it listened last time if that port is free, else on another."""

@@ -13,8 +13,10 @@ from libs.common.messages.durables import SERVICES
 from tools.gen_env_example import settings_of
 
 ROOT = Path(__file__).parents[2]
-ELSEWHERE = {"BACKUP_DATABASE_PASSWORD"}
-"""Read by the migrations, which have no settings class."""
+MIGRATIONS = {"BACKUP_DATABASE_PASSWORD"}
+COMPOSE = {"POSTGRES_PASSWORD", "NATS_ADMIN_PASSWORD", "NATS_OPERATOR_PASSWORD", "BOOKEND_PORT"}
+ELSEWHERE = MIGRATIONS | COMPOSE
+"""Read by what has no settings class."""
 
 NEEDED = {"database_url": "postgresql://h/d", "nats_url": "nats://h", "encryption_key": "k", **dict.fromkeys(OWN, "p")}
 

@@ -17,6 +17,7 @@ from libs.common.consumers import Consumer, consumers_of
 from libs.common.messages.durables import SERVICES
 from libs.common.responders import Responders
 from libs.common.streams import Streams
+from tests.servers import new_nats
 
 PASSWORD = "between-tests-only"
 
@@ -25,7 +26,7 @@ PASSWORD = "between-tests-only"
 def nats_server(folder: Path) -> Iterator[EmbeddedNats]:
     """Run a NATS server with every service's login and permissions."""
     services = {service: (PASSWORD, permissions_for(service)) for service in SERVICES}
-    server = EmbeddedNats(folder, services=services, unsafe_fast=True).start()
+    server = new_nats(folder, services).start()
     try:
         yield server
     finally:

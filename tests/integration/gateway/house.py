@@ -27,6 +27,7 @@ from libs.common.streams import Streams
 from libs.common.testing import TestDatabase, eventually
 from services.gateway.service import build
 from services.gateway.settings import GatewaySettings
+from tests.servers import new_nats
 
 OTHERS = ("orders", "monitor", "pricing", "forensics")
 PASSWORD = "correct horse battery"
@@ -97,7 +98,7 @@ class House:
 def own_nats(folder: Path) -> Iterator[EmbeddedNats]:
     """Run a NATS of one's own: elsewhere other tests' services would answer in our players' place."""
     logins = {service: (secrets.token_urlsafe(12), permissions_for(service)) for service in SERVICES}
-    server = EmbeddedNats(folder, services=logins, unsafe_fast=True).start()
+    server = new_nats(folder, logins).start()
     try:
         yield server
     finally:

@@ -1,0 +1,1 @@
+"""What compose needs beside the images: drawn secrets and the question whether a container is ready."""

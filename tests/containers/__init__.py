@@ -1,0 +1,1 @@
+"""The integration tests on the images that compose runs, and the papers of those images."""
