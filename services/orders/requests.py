@@ -24,6 +24,7 @@ from libs.common.errors import (
 )
 from libs.common.handlers import Context, Reply
 from libs.common.messages.base import Command
+from libs.common.messages.orders import PlaceTrade
 from libs.common.messages.vocabulary import CloseReason, OrderStatus, TradeStatus
 from services.orders import store_lists, store_requests
 from services.orders.deps import Deps
@@ -110,12 +111,10 @@ async def answer(unit: Unit, username: str, request: Request) -> Reply:
     body = await store_lists.answered(unit, request.trade_id or "", username, request.key)
     if body is None:
         raise NotFound("there is no such trade")
-    if request.action_id is None:
+    if request.kind == PlaceTrade.topic:
         return _placed(body)
-    state = await store_requests.action_state(unit, request.action_id)
-    if state is None:
-        return Reply(200, body)
-    return _acted(body, *state)
+    state = None if request.action_id is None else await store_requests.action_state(unit, request.action_id)
+    return Reply(200, body) if state is None else _acted(body, *state)
 
 
 def _placed(body: bytes) -> Reply:
