@@ -11,7 +11,7 @@ from libs.common.clock import Clock
 from libs.common.db import Database
 from libs.common.errors import NotFound, UpstreamError, UpstreamUnavailable
 from services.pricing import store_chains
-from services.pricing.feed import SOURCE, Feed
+from services.pricing.feed import Feed
 from services.pricing.orats import OptionQuote, Rows
 from services.pricing.settings import Settings
 
@@ -89,7 +89,7 @@ class Chains:
         rows = await self._feed.chain(ticker, expiry)
         if not rows.quotes:
             raise NotFound(f"no options of {ticker} expire on {expiry}")
-        return chain_document(ticker, expiry, rows, self._clock.now())
+        return chain_document(ticker, expiry, rows, self._clock.now(), self._feed.source)
 
     async def _fetch_expirations(self, ticker: str) -> Document:
         dates = await self._feed.expirations(ticker)
@@ -99,7 +99,7 @@ class Chains:
         return {"ticker": ticker, "expirations": listed, "as_of": self._clock.now().isoformat()}
 
 
-def chain_document(ticker: str, expiry: date, rows: Rows, now: datetime) -> Document:
+def chain_document(ticker: str, expiry: date, rows: Rows, now: datetime, source: str) -> Document:
     """Write a chain as it is answered, calls and puts by strike."""
     quoted_at = max((quote.quoted_at for quote in rows.quotes), default=now)
     ordered = sorted(rows.quotes, key=lambda quote: (quote.contract.strike, quote.contract.option_type))
@@ -108,7 +108,7 @@ def chain_document(ticker: str, expiry: date, rows: Rows, now: datetime) -> Docu
         "expiry": expiry.isoformat(),
         "underlying_price": None if rows.underlying_price is None else format(rows.underlying_price, "f"),
         "as_of": quoted_at.isoformat(),
-        "source": SOURCE,
+        "source": source,
         "options": [_line(quote) for quote in ordered],
     }
 

@@ -11,6 +11,8 @@ from libs.common.service import Chassis, Service
 from services.pricing.chain import Chains
 from services.pricing.deps import Deps
 from services.pricing.feed import Feed
+from services.pricing.feed_orats import OratsFeed
+from services.pricing.feed_tradier import TradierFeed
 from services.pricing.handlers import (
     get_chain,
     get_market_status,
@@ -27,11 +29,24 @@ from services.pricing.venue import Venue
 CLOCK_TOKEN = "bookend-pricing"  # noqa: S105 - any token may read the bundled market's clock
 
 
+def feed_of(chassis: Chassis) -> Feed:
+    """Choose the vendor: ORATS, unless there is a key for Tradier's market data only."""
+    settings: Settings = chassis.settings
+    token = settings.tradier_market_token.get_secret_value()
+    if settings.orats_token.get_secret_value() or not token:
+        return OratsFeed(chassis.http, settings)
+    is_delayed = "sandbox" in settings.tradier_market_url
+    mode = BrokerMode.TRADIER_SANDBOX if is_delayed else BrokerMode.TRADIER_LIVE
+    broker = BrokerFactory(chassis.http, {mode: settings.tradier_market_url}).get_broker(mode, "", token)
+    most = settings.tradier_market_requests_per_min
+    return TradierFeed(broker, chassis.clock, is_delayed=is_delayed, requests_per_min=most)
+
+
 @asynccontextmanager
 async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     """Open what the handlers stand on."""
     settings: Settings = chassis.settings
-    feed = Feed(chassis.http, settings)
+    feed = feed_of(chassis)
     broker = None
     if settings.simulator_url:
         factory = BrokerFactory(chassis.http, {BrokerMode.PAPER: settings.simulator_url})

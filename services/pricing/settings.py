@@ -15,6 +15,15 @@ class Settings(BaseServiceSettings):
     orats_requests_per_min: int = Field(default=900, ge=1, description="most ORATS requests a minute (plan: 1,000)")
     orats_parallel: int = Field(default=16, ge=1, description="most ORATS requests at once")
     orats_deadline_s: float = Field(default=8.0, gt=0, description="how long one ORATS request may take")
+    tradier_market_url: str = Field(
+        default="https://api.tradier.com", description="Tradier's market data, used where there is no ORATS key"
+    )
+    tradier_market_token: SecretStr = Field(
+        default=SecretStr(""), description="token for market data only; no user's token is used for it"
+    )
+    tradier_market_requests_per_min: int = Field(
+        default=100, ge=1, description="most market data requests a minute (Tradier: 120)"
+    )
     simulator_url: str | None = Field(
         default=None, description="the bundled market; when set, sessions follow its clock"
     )

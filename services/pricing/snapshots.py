@@ -16,7 +16,6 @@ from libs.market.options import OccSymbol
 from services.pricing import store
 from services.pricing.cycle import Point, Wish, marks, points, wishes
 from services.pricing.deps import Deps
-from services.pricing.feed import SOURCE
 from services.pricing.orats import Rows
 
 CYCLE = "snapshot_cycle"
@@ -28,18 +27,18 @@ log = structlog.get_logger(__name__)
 @job(CYCLE, lease_s=120, concurrency=1)
 async def snapshot_cycle(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Take one snapshot of all contracts in use. `data.tag` marks a bookend of the session."""
-    tag = work.data.get("tag")
+    tag, feed = work.data.get("tag"), deps.feed
     clock = await deps.venue.market_clock()
     async with deps.db.for_worker() as unit:
         wanted = wishes(await store.contracts_in_use(unit), market_date(clock, deps.clock.now()))
         if tag is None and not is_time(clock, wanted, deps):
             return await plan(unit, work, clock, wanted, deps)
-        granted = await store.take_requests(unit, SOURCE, len(wanted), deps.settings.orats_requests_per_min)
+        granted = await store.take_requests(unit, feed.source, len(wanted), feed.requests_per_min)
     if granted < len(wanted):
         log.warning("quota_short", wanted=len(wanted), granted=granted)
-    answers = await deps.feed.all_quotes(_rotated(wanted, work.run)[:granted])
+    answers = await feed.all_quotes(_rotated(wanted, work.run)[:granted])
     taken_at = deps.clock.now()
-    stored = [(rows, points(rows, taken_at=taken_at, tag=tag, source=SOURCE)) for rows in answers]
+    stored = [(rows, points(rows, taken_at=taken_at, tag=tag, source=feed.source)) for rows in answers]
     async with deps.db.for_worker() as unit:
         due = await plan(unit, work, clock, wanted, deps)
         if due is None:
@@ -74,7 +73,7 @@ def _rotated(wanted: tuple[Wish, ...], run: int) -> tuple[Wish, ...]:
 async def say(stored: list[tuple[Rows, list[Point]]], deps: Deps) -> None:
     """Publish the marks of each ticker; a bus that is away misses them, the next cycle says them again."""
     for rows, ticker_points in stored:
-        tick = marks(rows, ticker_points, is_delayed=False)
+        tick = marks(rows, ticker_points, is_delayed=deps.feed.is_delayed)
         if tick is None:
             continue
         try:

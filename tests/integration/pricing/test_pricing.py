@@ -28,10 +28,13 @@ from libs.common.job_rows import Wanted
 from libs.common.messages.orders import TradeClosed, TradeFact, TradeFilled
 from libs.common.messages.pricing import GetChain, GetPricingStatus, GetSnapshots, ListExpirations, Marks
 from libs.common.testing import FakeBus, TestDatabase
+from libs.market.options import OccSymbol
 from services.pricing import handlers
 from services.pricing.chain import Chains
+from services.pricing.cycle import Wish
 from services.pricing.deps import Deps
-from services.pricing.feed import Feed
+from services.pricing.feed_orats import OratsFeed
+from services.pricing.feed_tradier import TradierFeed
 from services.pricing.settings import Settings
 from services.pricing.snapshots import CYCLE, ONLY, snapshot_cycle
 from services.pricing.venue import Venue
@@ -87,7 +90,7 @@ async def house(database: TestDatabase, simulator: str) -> AsyncIterator[House]:
         HttpClient() as http,
         httpx.AsyncClient(base_url=simulator) as control,
     ):
-        feed = Feed(http, settings)
+        feed = OratsFeed(http, settings)
         broker = BrokerFactory(http, {BrokerMode.PAPER: simulator}).get_broker(BrokerMode.PAPER, "", "pricing-test")
         deps = Deps(
             db=db,
@@ -273,3 +276,24 @@ async def test_a_closed_market_is_not_quoted_and_looked_at_again_soon(house: Hou
     house.deps = replace(house.deps, settings=house.deps.settings.model_copy(update={"force_market_open": True}))
     await house.cycle()
     assert await house.orats_requests() == before + 1
+
+
+async def test_without_orats_tradiers_market_data_says_the_same(house: House, simulator: str) -> None:
+    contract = await a_contract(house)
+    occ = OccSymbol.parse(contract["occ_symbol"])
+    await house.simulator.post("/_control/quote", json={"symbol": str(occ), "bid": "4.10", "ask": "4.30"})
+    async with HttpClient() as http:
+        broker = BrokerFactory(http, {BrokerMode.TRADIER_LIVE: simulator}).get_broker(
+            BrokerMode.TRADIER_LIVE, "", "market-data"
+        )
+        feed = TradierFeed(broker, SystemClock(), is_delayed=False, requests_per_min=100)
+        wish = Wish("SPY", frozenset({occ}))
+        theirs, ours = await feed.quotes(wish), await house.deps.feed.quotes(wish)
+        assert [(q.contract, q.bid, q.ask) for q in theirs.quotes] == [(occ, Decimal("4.10"), Decimal("4.30"))]
+        assert [(q.bid, q.ask) for q in ours.quotes] == [(Decimal("4.10"), Decimal("4.30"))]
+        assert theirs.underlying_price is not None
+        expirations = await feed.expirations("SPY")
+        assert list(expirations) == list(await house.deps.feed.expirations("SPY"))
+        chain = await feed.chain("SPY", occ.expiry)
+        assert occ in {quote.contract for quote in chain.quotes}
+    await house.simulator.post("/_control/release", json={"symbol": str(occ)})
