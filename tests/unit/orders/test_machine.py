@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from libs.broker.orders import OrderReport
 from libs.common.clock import ManualClock
-from libs.common.messages.vocabulary import CloseReason, EntryType, OrderRole, Protection, TradeStatus
+from libs.common.messages.vocabulary import CloseReason, EntryType, Protection, TradeStatus
 from services.orders import asking, deciding, lifecycle, publishing, talk
 from services.orders.deps import Deps
 from services.orders.lifecycle import ALLOWED
@@ -267,8 +267,7 @@ class Machine(RuleBasedStateMachine):
             assert trade.protection in (Protection.PROTECTED, Protection.NONE), trade.protection
 
     def rests(self) -> bool:
-        entry_works = any(order.role is OrderRole.ENTRY and order.is_working for order in self.view.orders)
-        return not self.view.actions and (entry_works or isinstance(next_step(self.view, self.deps.moment()), Wait))
+        return not self.view.actions and next_step(self.view, self.deps.moment()) == Wait()
 
 
 TestMachine = Machine.TestCase
