@@ -106,7 +106,7 @@ class Streams:
     def __init__(self, bus: Bus, *, service: str, replicas: int = 1, clock: Clock | None = None) -> None:
         self.bus = bus
         self._service = service
-        self._replicas = replicas
+        self.replicas = replicas
         self._clock = clock or SystemClock()
         self._mending = asyncio.Lock()
         self._epoch: datetime | None = None
@@ -175,7 +175,7 @@ class Streams:
             "discard": "old",
             "max_age": stream.max_age_s * SECOND_NS,
             "duplicate_window": stream.duplicate_window_s * SECOND_NS,
-            "num_replicas": self._replicas,
+            "num_replicas": self.replicas,
             "deny_delete": True,
             "deny_purge": True,
         }
