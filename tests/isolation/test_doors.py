@@ -16,6 +16,7 @@ import nats
 import orjson
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from libs.common.messages.base import QUERIES, Envelope, utc
 from libs.common.messages.durables import DURABLES, EVENTS, SERVICES
@@ -161,7 +162,7 @@ async def test_an_answer_goes_to_inboxes_only_whatever_reply_subject_was_asked_f
     admin = await nats.connect(url)
     heard: list[bytes] = []
 
-    async def hear(message: nats.aio.msg.Msg) -> None:
+    async def hear(message: Msg) -> None:
         heard.append(message.data)
 
     try:
