@@ -30,6 +30,7 @@ from services.orders.trade import View
 
 _OF_TRADE = tuple(name for name in TradeRow.model_fields if name not in {"orders", "key_version", "queued_for_open"})
 _MARKS = ("current_price", "price_source", "last_updated", "unrealized_pnl", "max_gain", "max_drawdown")
+_LIVE = frozenset({*_MARKS, "naked_s"})
 
 
 def orders_of(view: View) -> tuple[TradeOrder, ...]:
@@ -59,6 +60,11 @@ def row_values(view: View) -> dict[str, Any]:
         "queued_for_open": view.queued is not None,
         "orders": orders_of(view),
     }
+
+
+def list_doc(view: View) -> str:
+    """Word the part of a list row that does not change by itself, as JSON; marks and naked seconds are added later."""
+    return TradeRow(**row_values(view)).model_dump_json(exclude=set(_LIVE))
 
 
 def raised(before: View, after: View) -> View:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from libs.broker.budget_shared import opened_budget
 from libs.broker.factory import BrokerFactory
 from libs.common.service import Chassis, Service
 from libs.common.vault import Vault
@@ -58,8 +59,8 @@ def build(settings: Settings) -> Service:
 async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     """Yield what handlers stand on; flows that outlive their request end before the process does."""
     settings: Settings = chassis.settings
-    factory = BrokerFactory(http=chassis.http, base_urls=settings.base_urls, deadlines=settings.deadlines)
-    async with asyncio.TaskGroup() as tasks:
+    async with opened_budget(chassis.streams, settings, chassis.clock) as budget, asyncio.TaskGroup() as tasks:
+        factory = BrokerFactory(chassis.http, settings.base_urls, budget, settings.deadlines)
         yield Deps(
             db=chassis.db,
             bus=chassis.bus,

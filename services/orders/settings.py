@@ -8,8 +8,8 @@ import orjson
 from pydantic import BeforeValidator, Field, SecretStr
 
 from libs.broker.base import BrokerMode
+from libs.broker.budget_settings import BudgetSettings
 from libs.broker.tradier_session import Deadlines
-from libs.common.config import BaseServiceSettings
 from services.orders.steps import Waits
 
 
@@ -17,7 +17,7 @@ def _parsed(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str) else value
 
 
-class Settings(BaseServiceSettings):
+class Settings(BudgetSettings):
     """Addresses of the brokers by mode, deadlines and waits in real seconds."""
 
     encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")

@@ -12,7 +12,7 @@ import orjson
 from libs.common import log
 from libs.common.db import Unit
 from libs.common.errors import NotFound
-from services.orders import rows
+from services.orders import publishing, rows
 from services.orders.concerns import Change
 from services.orders.preferences import TradingSettings
 from services.orders.publishing import orders_of
@@ -112,7 +112,8 @@ with wrote_trade as (
 ), wrote_view as (
     update orders.trade_views v
     set key_version = $5, orders = coalesce($6::text::jsonb, v.orders), queued_for_open = $7, is_watched = $8,
-        changed_at = clock_timestamp()
+        changed_at = clock_timestamp(), doc = $15, is_open = not $10::boolean,
+        naked_since = $16::text::timestamptz, naked_s = $17::text::numeric
     where v.trade_id = $4
 ), wrote_flow as (
     update orders.flows f
@@ -169,6 +170,9 @@ async def write(
         trade.username,
         log.correlation_id.get(),
         rows.write([asdict(event) for event in after.events]),
+        publishing.list_doc(after),
+        None if trade.naked_since is None else trade.naked_since.isoformat(),
+        str(trade.naked_s),
     )
 
 

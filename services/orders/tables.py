@@ -108,8 +108,13 @@ trade_views = Table(
     _need("queued_for_open", Boolean, default=False),
     Column("account_name", Text),
     _need("is_watched", Boolean, default=True),
+    _need("doc", Text, text("'{}'")),
+    _need("is_open", Boolean, default=True),
+    Column("naked_since", _AT),
+    _need("naked_s", Numeric, 0),
     _need("changed_at", _AT, text("now()")),
     Index("trade_views_by_user", "username"),
+    Index("trade_views_open_by_user", "username", text("trade_id desc"), postgresql_where=text("is_open")),
     Index("trade_views_watched", "trade_id", postgresql_where=text("is_watched")),
 )
 """What outsiders see that may change after the close: versions, broker orders, whether something waits."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncpg
 
+from services.orders.store_lists import REWORD
+
 EACH = 100
 MARK = "bench_list_"
 
@@ -78,6 +80,7 @@ async def grow(admin: asyncpg.Connection, first: int, last: int) -> None:
     await admin.execute(_TRADES, MARK, first, last)
     await admin.execute(_VIEWS, MARK)
     await admin.execute(_MARKS, MARK)
+    await admin.execute(REWORD)
     await admin.execute(_AS_ALWAYS)
     for table in TABLES:
         await admin.execute(f"vacuum analyze {table}")
@@ -90,6 +93,7 @@ async def hold(admin: asyncpg.Connection, contracts: list[tuple[str, str]]) -> N
     await admin.execute(_HELD, user(0), tickers, symbols)
     await admin.execute(_VIEWS, MARK)
     await admin.execute(_HELD_MARKS, user(0))
+    await admin.execute(REWORD)
     for table in TABLES:
         await admin.execute(f"vacuum analyze {table}")
     await admin.execute(_HOLDINGS, user(0))
