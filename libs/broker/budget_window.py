@@ -26,6 +26,14 @@ BLOCK: Final = 5
 """Most requests taken at once, those for the next steps of a flow included."""
 DOCUMENTED: Final = {RateClass.TRADING: 60, RateClass.STANDARD: 60, RateClass.MARKET: 60}
 """Requests a minute in the sandbox, the least of all modes; answers say what it really is. Source: venues §1.14."""
+LEAVING: Final = frozenset(
+    {
+        (Priority.ENTRY, RateClass.TRADING),
+        (Priority.POLL, RateClass.TRADING),
+        (Priority.POLL, RateClass.STANDARD),
+    }
+)
+"""Who leaves the reserve to those before them. Market data is read with tokens of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,7 @@ class Limits:
     def limit(self, rate_class: RateClass, priority: Priority, allowed: int) -> int:
         """Return how far `used` may rise for a priority. Source: order-path §5."""
         ceiling = self.ceiling(rate_class, allowed)
-        leaves = priority is Priority.POLL or (priority is Priority.ENTRY and rate_class is RateClass.TRADING)
-        return ceiling - min(self.reserve, ceiling * 2 // 5) if leaves else ceiling
+        return ceiling - min(self.reserve, ceiling * 2 // 5) if (priority, rate_class) in LEAVING else ceiling
 
     def alone(self, rate_class: RateClass, allowed: int) -> int:
         """Return how much a process may use while it cannot ask the others."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from libs.broker.base import BrokerMode
+from libs.broker.budget_shared import opened_budget
 from libs.broker.factory import BrokerFactory
 from libs.broker.venue_clock import VenueClocks
 from libs.common.service import Chassis, Service
@@ -30,16 +31,16 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     vault = Vault(settings.encryption_key.get_secret_value())
     elsewhere = settings.tradier_stream_url
     stream_urls = dict.fromkeys((BrokerMode.TRADIER_SANDBOX, BrokerMode.TRADIER_LIVE), elsewhere) if elsewhere else {}
-    factory = BrokerFactory(chassis.http, addresses, stream_urls=stream_urls)
-    access = Access(chassis.bus, factory, vault, chassis.clock)
-    yield Deps(
-        db=chassis.db,
-        bus=chassis.bus,
-        clock=chassis.clock,
-        settings=settings,
-        access=access,
-        venues=VenueClocks(chassis.clock),
-    )
+    async with opened_budget(chassis.streams, settings, chassis.clock) as budget:
+        factory = BrokerFactory(chassis.http, addresses, budget, stream_urls=stream_urls)
+        yield Deps(
+            db=chassis.db,
+            bus=chassis.bus,
+            clock=chassis.clock,
+            settings=settings,
+            access=Access(chassis.bus, factory, vault, chassis.clock),
+            venues=VenueClocks(chassis.clock),
+        )
 
 
 def build(settings: Settings) -> Service:

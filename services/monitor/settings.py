@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from libs.common.config import BaseServiceSettings
+from libs.broker.budget_settings import BudgetSettings
 
 
-class Settings(BaseServiceSettings):
+class Settings(BudgetSettings):
     """Cadences in real seconds; addresses of the brokers by mode."""
 
     encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from libs.broker.base import BrokerMode
+from libs.broker.budget import Budget
+from libs.broker.budget_shared import opened_budget
 from libs.broker.factory import BrokerFactory
 from libs.common.service import Chassis, Service
 from services.pricing.chain import Chains
@@ -29,7 +31,7 @@ from services.pricing.venue import Venue
 CLOCK_TOKEN = "bookend-pricing"  # noqa: S105 - any token may read the bundled market's clock
 
 
-def feed_of(chassis: Chassis) -> Feed:
+def feed_of(chassis: Chassis, budget: Budget) -> Feed:
     """Choose the vendor: ORATS, unless there is a key for Tradier's market data only."""
     settings: Settings = chassis.settings
     token = settings.tradier_market_token.get_secret_value()
@@ -37,7 +39,7 @@ def feed_of(chassis: Chassis) -> Feed:
         return OratsFeed(chassis.http, settings)
     is_delayed = "sandbox" in settings.tradier_market_url
     mode = BrokerMode.TRADIER_SANDBOX if is_delayed else BrokerMode.TRADIER_LIVE
-    broker = BrokerFactory(chassis.http, {mode: settings.tradier_market_url}).get_broker(mode, "", token)
+    broker = BrokerFactory(chassis.http, {mode: settings.tradier_market_url}, budget).get_broker(mode, "", token)
     most = settings.tradier_market_requests_per_min
     return TradierFeed(broker, chassis.clock, is_delayed=is_delayed, requests_per_min=most)
 
@@ -46,20 +48,21 @@ def feed_of(chassis: Chassis) -> Feed:
 async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     """Open what the handlers stand on."""
     settings: Settings = chassis.settings
-    feed = feed_of(chassis)
-    broker = None
-    if settings.simulator_url:
-        factory = BrokerFactory(chassis.http, {BrokerMode.PAPER: settings.simulator_url})
-        broker = factory.get_broker(BrokerMode.PAPER, "", CLOCK_TOKEN)
-    yield Deps(
-        db=chassis.db,
-        bus=chassis.bus,
-        clock=chassis.clock,
-        settings=settings,
-        feed=feed,
-        chains=Chains(chassis.db, feed, chassis.clock, settings),
-        venue=Venue(chassis.clock, broker),
-    )
+    async with opened_budget(chassis.streams, settings, chassis.clock) as budget:
+        feed = feed_of(chassis, budget)
+        broker = None
+        if settings.simulator_url:
+            factory = BrokerFactory(chassis.http, {BrokerMode.PAPER: settings.simulator_url}, budget)
+            broker = factory.get_broker(BrokerMode.PAPER, "", CLOCK_TOKEN)
+        yield Deps(
+            db=chassis.db,
+            bus=chassis.bus,
+            clock=chassis.clock,
+            settings=settings,
+            feed=feed,
+            chains=Chains(chassis.db, feed, chassis.clock, settings),
+            venue=Venue(chassis.clock, broker),
+        )
 
 
 def build(settings: Settings) -> Service:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from libs.common.config import BaseServiceSettings
+from libs.broker.budget_settings import BudgetSettings
 
 
-class Settings(BaseServiceSettings):
+class Settings(BudgetSettings):
     """Cadences in real seconds; where quotes come from."""
 
     orats_url: str = Field(default="https://api.orats.io/datav2", description="ORATS, with /datav2")
