@@ -44,7 +44,8 @@ async def list_trades(query: ListTrades, ctx: Context, deps: Deps) -> Reply:
             list_of = store_lists.open_trades if query.status == "OPEN" else store_lists.all_trades
             raw = await list_of(unit, limit + 1, _id_cursor(query.cursor), mode)
     page = _page(raw, limit, by_close=query.status == "CLOSED")
-    etag = f'"{hashlib.blake2b(page, digest_size=12).hexdigest()}"'
+    # Names a content, proves nothing: the quickest digest there is, for it reads every answer whole.
+    etag = f'"{hashlib.sha1(page, usedforsecurity=False).hexdigest()}"'
     if query.if_none_match == etag:
         return Reply(304, b"", {"ETag": etag})
     return Reply(200, page, {"ETag": etag})

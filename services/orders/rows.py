@@ -39,15 +39,26 @@ def read_all(cls: type[T], rows: Iterable[dict[str, Any]]) -> tuple[T, ...]:
     return tuple(read(cls, row) for row in rows)
 
 
-def write(values: Any) -> str | None:
+def values(value: Any) -> dict[str, Any]:
+    """Return a value's columns, shallow: what is inside is frozen, or worded at once."""
+    kind: Any = type(value)
+    return {name: getattr(value, name) for name in _names(kind)}
+
+
+def write(worded: Any) -> str | None:
     """Return the JSON of one value, or of several, for `jsonb_populate_record(set)`; None for None."""
-    return None if values is None else orjson.dumps(values, default=_plain).decode()
+    return None if worded is None else orjson.dumps(worded, default=_plain).decode()
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(type(value).__name__)
+
+
+@cache
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -156,9 +156,9 @@ async def write(
     public = None if same_orders else orjson.dumps([o.model_dump(mode="json") for o in orders_of(after)]).decode()
     await unit.json(
         _WRITE,
-        None if before is not None and before.trade == trade else rows.write(asdict(trade)),
-        rows.write([asdict(order) for order in moved]),
-        rows.write([asdict(action) for action in acted]),
+        None if before is not None and before.trade == trade else rows.write(rows.values(trade)),
+        rows.write([rows.values(order) for order in moved]),
+        rows.write([rows.values(action) for action in acted]),
         trade.id,
         after.key_version,
         public,
@@ -169,7 +169,7 @@ async def write(
         rows.write([_concern_row(after, change) for change in concerns]),
         trade.username,
         log.correlation_id.get(),
-        rows.write([asdict(event) for event in after.events]),
+        rows.write([rows.values(event) for event in after.events]),
         publishing.list_doc(after),
         None if trade.naked_since is None else trade.naked_since.isoformat(),
         str(trade.naked_s),
@@ -181,7 +181,7 @@ def _is_watched(view: View) -> bool:
 
 
 def _concern_row(view: View, change: Change) -> dict[str, Any]:
-    row = asdict(change.concern) | {"ended_at": change.ended_at}
+    row = rows.values(change.concern) | {"ended_at": change.ended_at}
     return row | {"username": view.trade.username, "trade_id": view.trade.id}
 
 
@@ -211,7 +211,7 @@ async def insert_trade(unit: Unit, view: View, context: dict[str, Any], *, lease
     trade = view.trade
     await unit.json(
         _INSERT,
-        rows.write(asdict(trade)),
+        rows.write(rows.values(trade)),
         trade.id,
         trade.username,
         view.account_name,
