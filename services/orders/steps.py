@@ -192,7 +192,7 @@ def read_or_wait(order: Order, moment: Moment) -> Step:
     if order.group_order_id is None:
         return Look(order.tag)
     waits = moment.waits
-    gap = min(waits.confirm_first_s * 2 ** min(order.reads, 12), waits.confirm_last_s)
+    gap = min(waits.confirm_first_s * 1.5 ** min(order.reads - 1, 20), waits.confirm_last_s)
     until = moment.at(order.read_at, gap) if order.reads else None
     return Wait(until) if until else Read(order.group_order_id)
 

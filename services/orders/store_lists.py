@@ -15,22 +15,24 @@ def _money(*columns: str) -> str:
     return ", ".join(f"{column}::text as {column.split('.')[-1]}" for column in columns)
 
 
-_ROW = f"""
+_STORED = f"""
 t.id, t.username, t.account_id, v.account_name, t.broker_mode, t.ticker, t.occ_symbol, t.option_type,
 {_money("t.strike")}, t.expiry, t.multiplier, t.qty, t.filled_qty, {_money("t.entry_price")},
-{_utc("t.entry_date", "entry_date")}, {_money("t.sl_price", "t.tp_price")}, t.strategy,
-{_money("m.current_price")}, m.price_source, {_utc("m.last_updated", "last_updated")}, {_money("m.unrealized_pnl")},
-t.status, t.protection,
-(t.naked_s + case when t.naked_since is null then 0
-    else greatest(round(extract(epoch from clock_timestamp() - t.naked_since)::numeric, 3), 0) end)::text as naked_s,
+{_utc("t.entry_date", "entry_date")}, {_money("t.sl_price", "t.tp_price")}, t.strategy, t.status, t.protection,
 {_money("t.close_price")}, {_utc("t.close_date", "close_date")}, t.close_reason, t.trigger_precision,
 case when t.realized_pnl is null then null else (t.realized_pnl + coalesce(
     (select sum(c.amount_usd) from orders.corrections c where c.trade_id = t.id), 0))::text end as realized_pnl,
-{_money("t.realized_pnl_pct", "m.max_drawdown", "m.max_gain", "t.hold_duration_h")}, t.override_count,
+{_money("t.realized_pnl_pct", "t.hold_duration_h")}, t.override_count,
 t.tradier_order_id, t.tradier_sl_order_id, t.tradier_tp_order_id, {_money("t.broker_fill_price")},
 {_utc("t.broker_fill_time", "broker_fill_time")}, t.version, v.key_version, t.is_locked, t.reason, t.settlement,
 t.recovered_from, v.queued_for_open, v.orders
 """  # noqa: S608 - built of constants
+_ROW = f"""
+{_STORED}, {_money("m.current_price")}, m.price_source, {_utc("m.last_updated", "last_updated")},
+{_money("m.unrealized_pnl", "m.max_drawdown", "m.max_gain")},
+(t.naked_s + case when t.naked_since is null then 0
+    else greatest(round(extract(epoch from clock_timestamp() - t.naked_since)::numeric, 3), 0) end)::text as naked_s
+"""
 
 _TARGETS = (
     "json_build_object('target_pnl_15m', null, 'target_pnl_1h', null, 'target_mfe_pct', null, "
@@ -66,7 +68,7 @@ def _page(columns: str, where: str, order: str, source: str = _FROM) -> str:
 
 # The stored text of each row, and after it what changes by itself.
 LIST_OPEN = """
-select '{"trades":[' || coalesce(string_agg(
+select convert_to('{"trades":[' || coalesce(string_agg(
     left(v.doc, -1)
     || ',"current_price":' || coalesce('"' || m.current_price || '"', 'null')
     || ',"price_source":' || coalesce(to_json(m.price_source)::text, 'null')
@@ -77,20 +79,18 @@ select '{"trades":[' || coalesce(string_agg(
     || ',"max_gain":' || coalesce('"' || m.max_gain || '"', 'null')
     || ',"naked_s":"' || (v.naked_s + case when v.naked_since is null then 0
         else greatest(round(extract(epoch from clock_timestamp() - v.naked_since)::numeric, 3), 0) end) || '"}',
-    ',' order by v.trade_id desc), '') || ']}'
+    ',' order by v.trade_id desc), '') || ']}', 'UTF8')
 from (
     select * from orders.trade_views w where w.is_open and ($2::text is null or w.trade_id < $2)
     order by w.trade_id desc limit $1
 ) v
 join orders.marks m on m.trade_id = v.trade_id
 """
-_MARKS_AND_NAKED = ("current_price", "price_source", "last_updated", "unrealized_pnl", "max_drawdown", "max_gain")
 REWORD = f"""
 update orders.trade_views w set
     is_open = t.status <> 'CLOSED', naked_since = t.naked_since, naked_s = t.naked_s,
-    doc = (select (row_to_json(p)::jsonb - '{{{",".join((*_MARKS_AND_NAKED, "naked_s"))}}}'::text[])::text
-           from (select {_ROW} from orders.trade_views v join orders.marks m on m.trade_id = v.trade_id
-                 where v.trade_id = w.trade_id) p)
+    doc = (select row_to_json(p)::text from (
+        select {_STORED} from orders.trade_views v where v.trade_id = w.trade_id) p)
 from orders.trades t where t.id = w.trade_id and w.doc = '{{}}'
 """  # noqa: S608 - built of constants
 """Word the stored text of rows that came without one, such as those a benchmark makes by the hundred thousand."""
