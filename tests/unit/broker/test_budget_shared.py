@@ -129,7 +129,8 @@ async def test_polling_stops_at_its_reserve_and_exits_go_on_to_the_ceiling() -> 
 
 
 async def test_an_exit_never_waits_behind_polls_that_came_before_it() -> None:
-    store, order = Store(), []
+    store = Store()
+    order: list[Priority] = []
 
     async def one(priority: Priority) -> None:
         await budgets[0].take(TOKEN, STANDARD, priority)
