@@ -1,7 +1,7 @@
 """What is wrong with a trade as orders itself sees it: derived from its state, so that it ends by itself.
 
 1. A concern is raised once and ended once; which are open follows from the trade alone.
-2. A trade that is over has no concern but an order of its own that still lives.
+2. A trade that is over has no concern but an order of its own that still lives, or what that order did after all.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
     slow = [o.cancel_first_at for o in view.orders if not o.is_terminal and o.cancel_first_at]
     if any(moment.at(at, moment.waits.cancel_alarm_s) is None for at in slow):
         wrong.append(Found("cancel_unconfirmed", Severity.ERROR, f"{symbol}: the broker does not confirm a cancel"))
+    if view.held_qty < 0:
+        wrong.append(Found("short", Severity.CRITICAL, f"{symbol}: more was sold than bought, {-view.held_qty} short"))
     if view.trade.status is TradeStatus.CLOSED:
+        if view.held_qty > 0:
+            text = f"{symbol}: {view.held_qty} were bought after the trade had ended; nothing protects them"
+            wrong.append(Found("late_fill", Severity.CRITICAL, text))
         return tuple(wrong)
     if _is_naked(view, moment):
         held = view.held_qty

@@ -1,0 +1,228 @@
+"""Limits, bracket prices, facts and concerns: small decisions, each by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.broker.orders import OcoOrder, OptionOrder, OrderSide, OrderType
+from libs.broker.reports import Quote
+from libs.common.errors import LimitExceeded
+from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus, TradeStatus
+from libs.market.options import OccSymbol
+from services.orders import asking, brackets, concerns, lifecycle, limits, publishing
+from services.orders.brackets import NoMarket, StopPassed
+from services.orders.limits import Exposure, OpenRisk, Wanted
+from services.orders.preferences import TradingSettings, changed
+from services.orders.steps import Moment
+from services.orders.trade import ActionState, Policy
+from tests.unit.orders.views import NOW, OCC, a_report, a_view, filled, protected, working
+
+EMPTY = Exposure((), Decimal(0))
+
+
+def wanted(**changes: object) -> Wanted:
+    values: dict[str, object] = {
+        "qty": 1,
+        "multiplier": 100,
+        "entry_price": Decimal("4.20"),
+        "stop": Decimal("3.20"),
+        "bid": Decimal("4.00"),
+        "ask": Decimal("4.20"),
+        "is_limit": False,
+        "quote_age_s": 1.0,
+        "minutes_to_last_trade": 10_000.0,
+    }
+    return Wanted(**values | changes)  # type: ignore[arg-type]
+
+
+def quote(bid: str, ask: str) -> Quote:
+    return Quote(symbol=OCC, type="option", bid=Decimal(bid), ask=Decimal(ask))
+
+
+# ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_small_premium_fits_a_new_users_limits() -> None:
+    limits.check(TradingSettings(), EMPTY, wanted())
+
+
+def test_without_a_stop_the_whole_premium_is_at_risk() -> None:
+    with pytest.raises(LimitExceeded, match=r"heat_limit_pct is 6.0 % = 300.00; this would be 420.00"):
+        limits.check(TradingSettings(), EMPTY, wanted(stop=None))
+
+
+def test_an_unknown_entry_counts_in_full() -> None:
+    risk = OpenRisk(qty=1, multiplier=100, entry_price=Decimal(4), stop=Decimal(3), is_unknown=True)
+    assert risk.risk_usd == Decimal("400.00")
+    assert replace(risk, is_unknown=False).risk_usd == Decimal("100.00")
+
+
+def test_what_was_lost_today_counts_against_the_daily_loss() -> None:
+    lost = Exposure((), Decimal(-60))
+    with pytest.raises(LimitExceeded, match=r"daily_loss_limit is 150.00; this would be 160.00"):
+        limits.check(TradingSettings(), lost, wanted())
+    limits.check(TradingSettings(), Exposure((), Decimal(60)), wanted())
+
+
+def test_one_position_more_than_allowed_is_refused() -> None:
+    held = OpenRisk(qty=1, multiplier=100, entry_price=Decimal("0.10"), stop=None)
+    with pytest.raises(LimitExceeded, match="max_positions is 5; this would be 6 open trades"):
+        limits.check(TradingSettings(), Exposure((held,) * 5, Decimal(0)), wanted())
+
+
+# ── brackets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(
+    sl=st.decimals("0.01", "2.50", places=4, allow_nan=False), tp=st.decimals("2.75", "90", places=4, allow_nan=False)
+)
+def test_rounded_exits_are_on_their_tick_and_rounding_again_changes_nothing(sl: Decimal, tp: Decimal) -> None:
+    contract = OccSymbol.parse(OCC)
+    once = brackets.exit_prices(sl, tp, contract)
+    assert brackets.exit_prices(*once, contract) == once
+    assert all(price is not None and price % Decimal("0.01") == 0 for price in once)
+
+
+def test_both_exits_go_as_one_oco_for_what_is_held() -> None:
+    view = filled(a_view(qty=3))
+    made = brackets.bracket_orders(
+        view, Decimal("3.00"), Decimal("6.00"), quote("4.00", "4.20"), new_id=iter("ab").__next__, tag="bk-x", now=NOW
+    )
+    assert isinstance(made, tuple)
+    request = brackets.request_of(view.trade, made)
+    assert isinstance(request, OcoOrder)
+    assert (request.qty, request.target_price, request.stop_price, request.tag) == (
+        3,
+        Decimal("6.00"),
+        Decimal("3.00"),
+        "bk-x",
+    )
+
+
+def test_a_stop_alone_is_a_single_stop_order_and_a_limit_below_it_by_choice() -> None:
+    view = replace(filled(), policy=Policy(stop_limit_offset=Decimal("0.20")))
+    made = brackets.bracket_orders(
+        view, Decimal("3.00"), None, quote("4.00", "4.20"), new_id=lambda: "a", tag="bk-x", now=NOW
+    )
+    assert isinstance(made, tuple)
+    request = brackets.request_of(view.trade, made)
+    assert isinstance(request, OptionOrder)
+    assert (request.type, request.stop, request.price) == (OrderType.STOP_LIMIT, Decimal("3.00"), Decimal("2.80"))
+    assert request.side is OrderSide.SELL_TO_CLOSE
+
+
+@pytest.mark.parametrize("bid", ["3.00", "2.50", "0"])
+def test_a_stop_at_or_above_the_bid_is_passed(bid: str) -> None:
+    made = brackets.bracket_orders(
+        filled(), Decimal("3.00"), Decimal(6), quote(bid, "4.00"), new_id=lambda: "a", tag="t", now=NOW
+    )
+    assert made == StopPassed(Decimal("3.00"), Decimal(bid))
+
+
+def test_without_any_quote_no_stop_is_judged() -> None:
+    made = brackets.bracket_orders(
+        filled(), Decimal("3.00"), None, quote("0", "0"), new_id=lambda: "a", tag="t", now=NOW
+    )
+    assert isinstance(made, NoMarket)
+    assert isinstance(brackets.sell_order(filled(), None, order_id="a", tag="t", now=NOW), NoMarket)
+
+
+# ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_repeat_tells_nothing_and_a_change_tells_something() -> None:
+    view = protected()
+    assert publishing.facts_of(view, view) == ()
+    target = view.live_bracket[0]
+    after = lifecycle.applied(view, (a_report(target, OrderStatus.FILLED, 2, "6.00"),), NOW)
+    assert [fact.topic for fact in publishing.facts_of(view, after)] == ["trade_closed"]
+
+
+def test_the_facts_of_one_change_have_rising_versions_of_the_same_row() -> None:
+    before, after = working(a_view()), filled()
+    facts = publishing.facts_of(before, after)
+    assert [fact.key_version for fact in facts] == list(range(1, len(facts) + 1))
+    assert len({fact.model_dump_json(exclude={"key_version"}) for fact in facts}) == 1
+
+
+def test_acknowledgements_and_more_fills_do_not_raise_the_version() -> None:
+    before = working(a_view(qty=3))
+    order = before.entry_orders[0]
+    partial = lifecycle.applied(before, (a_report(order, OrderStatus.PARTIAL, 1, "4.20"),), NOW)
+    raised = publishing.raised(before, partial)
+    assert raised.trade.version == before.trade.version + 1
+    more = lifecycle.applied(raised, (a_report(order, OrderStatus.PARTIAL, 2, "4.20"),), NOW)
+    assert publishing.raised(raised, more).trade.version == raised.trade.version
+
+
+# ── concerns ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_concern_is_raised_once_and_ends_by_itself() -> None:
+    view = lifecycle.unknown(lifecycle.sent(a_view(), "bk-entry", NOW), "bk-entry", "lost", NOW)
+    (raised,) = concerns.changes(view, Moment(NOW))
+    assert (raised.concern.kind, raised.ended_at) == ("unknown_order", None)
+    known = replace(view, concerns=(raised.concern,))
+    assert concerns.changes(known, Moment(NOW)) == ()
+    settled = lifecycle.never_placed(known, "bk-entry", NOW)
+    (ended,) = concerns.changes(settled, Moment(NOW + timedelta(seconds=5)))
+    assert (ended.concern.concern_key, ended.concern.key_version) == (raised.concern.concern_key, 2)
+    assert ended.ended_at == NOW + timedelta(seconds=5)
+
+
+def test_a_holding_that_stays_bare_becomes_a_concern() -> None:
+    view = filled()
+    assert concerns.changes(view, Moment(NOW)) == ()
+    assert concerns.next_look(view, Moment(NOW)) == NOW + timedelta(seconds=5)
+    (raised,) = concerns.changes(view, Moment(NOW + timedelta(seconds=5)))
+    assert raised.concern.kind == "naked"
+
+
+def test_what_is_bought_after_the_end_is_an_alarm() -> None:
+    view = lifecycle.unknown(lifecycle.sent(a_view(), "bk-entry", NOW), "bk-entry", "lost", NOW)
+    view = lifecycle.never_placed(view, "bk-entry", NOW)
+    view = lifecycle.applied(view, (a_report(view.orders[0], OrderStatus.FILLED, 2, "4.20"),), NOW)
+    assert view.trade.status is TradeStatus.CLOSED
+    assert [one.kind for one in concerns.found(view, Moment(NOW))] == ["late_fill"]
+
+
+# ── settings and actions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_going_live_needs_the_word_and_sets_review() -> None:
+    settings = TradingSettings(signal_mode="auto")
+    with pytest.raises(Exception, match='needs confirm: "LIVE"'):
+        changed(settings, {"broker_mode": "TRADIER_LIVE"}, confirm=None)
+    live = changed(settings, {"broker_mode": "TRADIER_LIVE"}, confirm="LIVE")
+    assert (live.signal_mode, live.account_id) == ("review", None)
+
+
+@pytest.mark.parametrize("changes", [{"max_positions": 0}, {"nonsense": 1}, {"heat_limit_pct": "-1"}, {"otoco": "on"}])
+def test_a_setting_out_of_range_is_refused_by_its_name(changes: dict[str, object]) -> None:
+    with pytest.raises(Exception, match=next(iter(changes))):
+        changed(TradingSettings(), changes, confirm=None)
+
+
+def test_a_close_ends_a_running_adjust() -> None:
+    view = asking.with_adjust(
+        protected(), action_id="a1", sl=Decimal("3.10"), tp=Decimal(6), state=ActionState.RUNNING, now=NOW
+    )
+    view = asking.with_close(view, action_id="a2", reason=CloseReason.MANUAL_CLOSE, state=ActionState.RUNNING, now=NOW)
+    assert {action.id: action.state for action in view.actions} == {
+        "a1": ActionState.FAILED,
+        "a2": ActionState.RUNNING,
+    }
+    assert view.trade.sl_price == Decimal("3.00")
+
+
+def test_a_part_filled_target_that_is_cancelled_leaves_the_rest_held() -> None:
+    view = protected()
+    target = next(order for order in view.orders if order.role is OrderRole.TAKE_PROFIT)
+    view = lifecycle.applied(view, (a_report(target, OrderStatus.CANCELLED, 1, "6.00"),), NOW)
+    assert (view.held_qty, view.trade.status, view.trade.realized_pnl) == (1, TradeStatus.FILLED, None)
