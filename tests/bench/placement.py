@@ -22,7 +22,9 @@ from tests.journey.stack import Simulator, Stack
 from tests.journey.trader import Json, Trader
 
 LATENCY_MS, TRADES, ACTIONS = 20, 24, 6
-TOKEN, ACCOUNT = "bench-990001", "VA00990001"
+NUMBER = f"{uuid.uuid4().int % 10**8:08d}"
+TOKEN, ACCOUNT = f"bench-{NUMBER}", f"VA{NUMBER}"
+"""An account of the reference's own, new in each run: what it buys must be paid for."""
 BARE_HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json"}
 
 
