@@ -70,7 +70,8 @@ async def test_two_replicas_tell_each_change_once_and_follow_one_stream(house: W
 
 
 async def test_polling_goes_on_without_the_bus_and_the_facts_leave_afterwards(house: Watching) -> None:
-    with house.monitor(QUICK):
+    # Jobs need no bus. Requests counted with other processes do (ADR 0014), so this one counts for itself.
+    with house.monitor({**QUICK, "BUDGET_SHARED": "false"}):
         order_id = await house.placed()
         await eventually(house.has_read, 20)
         house.nats.stop()
@@ -83,6 +84,16 @@ async def test_polling_goes_on_without_the_bus_and_the_facts_leave_afterwards(ho
             return all(one["published_at"] is not None for one in await house.told(order_id))
 
         await eventually(has_left, 20)
+
+
+async def test_polling_that_counts_with_others_pauses_without_the_bus_and_catches_up(house: Watching) -> None:
+    with house.monitor(QUICK):
+        order_id = await house.placed()
+        await eventually(house.has_read, 20)
+        house.nats.stop()
+        house.fill()
+        house.nats.start()
+        await house.eventually_told(order_id, within_s=20)
 
 
 async def test_a_database_that_comes_back_is_watched_on(house: Watching, postgres: EmbeddedPostgres) -> None:

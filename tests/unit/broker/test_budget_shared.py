@@ -147,6 +147,17 @@ async def test_an_exit_never_waits_behind_polls_that_came_before_it() -> None:
     assert order[0] is Priority.EXIT
 
 
+async def test_what_was_taken_ahead_for_an_exit_serves_no_entry_and_no_poll() -> None:
+    store = Store()
+    async with processes(1, store, ManualClock()) as budgets:
+        await budgets[0].take(TOKEN, STANDARD, Priority.EXIT)
+        assert store.used() == 5
+        await budgets[0].take(TOKEN, STANDARD, Priority.POLL)
+        assert store.used() == 6
+        assert await count_granted(budgets, 4, STANDARD, Priority.EXIT) == 4
+        assert store.used() == 6
+
+
 async def test_a_used_up_window_refuses_with_the_time_it_ends_and_grants_in_the_next() -> None:
     clock = ManualClock()
     async with processes(2, Store(), clock) as budgets:
