@@ -15,7 +15,7 @@ import structlog
 from libs.broker.base import BrokerProvider
 from libs.broker.orders import OrderReport
 from libs.common import jobs
-from libs.common.errors import AppError, InvalidInput, InvariantBroken, NotFound, UpstreamAuth
+from libs.common.errors import AppError, InvalidInput, InvariantBroken, NotFound, UpstreamAuth, UpstreamUnavailable
 from libs.common.jobs import Job, job
 from libs.common.messages.monitor import SyncProgress
 from services.monitor import portfolio, store, store_accounts, store_portfolio
@@ -177,6 +177,10 @@ async def sync_portfolio(work: Job, deps: Deps) -> datetime | timedelta | None:
 
 async def note_failure(account: Account, error: AppError, deps: Deps) -> None:
     """Note why an account could not be read, whatever it was: no account may stop the cycle of another."""
+    if isinstance(error, UpstreamUnavailable) and "retry_after_s" in error.extra:
+        # Our request budget (or the broker's) says later: nothing is wrong with the account, its feed only grows older.
+        log.info("account_read_waits", account=account.account_key, detail=error.detail)
+        return
     problem = problem_of(error)
     if isinstance(error, UpstreamAuth):
         problem = "re_authenticate" if await _token_is_refused(account, deps) else problem

@@ -134,6 +134,13 @@ async def test_only_a_refused_profile_means_sign_in_again(house: House) -> None:
     assert len(said) == 3
 
 
+async def test_a_budget_that_says_later_is_no_fault_of_the_broker(house: House) -> None:
+    house.broker.refuses = UpstreamUnavailable("the request budget is used up", retry_after_s=3)
+    await sync_orders(await claimed(house), house.deps)
+    status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
+    assert status["banners"] == []
+
+
 async def test_a_broker_that_is_away_closes_nothing(house: House) -> None:
     house.broker.refuses = UpstreamUnavailable("no answer")
     await sync_orders(await claimed(house), house.deps)
