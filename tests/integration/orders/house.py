@@ -234,7 +234,8 @@ class House:
             # One that was never placed, because a claim was over too soon, is not looked at.
             sql = "select min(reads) from orders.broker_orders where trade_id = $1 and role <> $2 and status = $3"
             async with self.database.admin() as admin:
-                return bool((await admin.fetchval(sql, trade["id"], "ENTRY", "WORKING") or 2) >= 2)
+                least = await admin.fetchval(sql, trade["id"], "ENTRY", "WORKING")
+            return least is None or bool(least >= 2)
 
         await eventually(looked_twice)
         return await self.trade(trade["id"])
