@@ -116,6 +116,21 @@ def next_open_at(clock: MarketClock, root: str, now: datetime) -> datetime | Non
     return now if opens_at <= at else clock.real_at_of(opens_at)
 
 
+def next_turn(clock: MarketClock, now: datetime) -> tuple[datetime, MarketState] | None:
+    """Return when the stock session opens or closes next, and the state that begins then; None while it is held."""
+    if clock.held is not None:
+        return None
+    at = clock.market_at(now)
+    day = calendar.new_york_date(at)
+    if calendar.is_trading_day(day) and at < calendar.session(day).closes_at:
+        stock = calendar.session(day)
+    else:
+        stock = calendar.next_session(day)
+    is_open = stock.opens_at <= at
+    real_at = clock.real_at_of(stock.closes_at if is_open else stock.opens_at)
+    return None if real_at is None else (real_at, MarketState.POSTMARKET if is_open else MarketState.OPEN)
+
+
 def polling_window(day: date, held: Iterable[OccSymbol] = ()) -> tuple[datetime, datetime]:
     """Return from when to when a trading day is polled, in market time.
 

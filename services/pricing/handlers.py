@@ -10,7 +10,7 @@ from libs.common.handlers import LATEST, Context, answers, consume
 from libs.common.messages.orders import TRADE_FACTS, ListTracked, TradeFact
 from libs.common.messages.pricing import GetChain, GetMarketStatus, GetPricingStatus, GetSnapshots, ListExpirations
 from libs.common.messages.trade import TradeRow
-from libs.market.clock import market_date, market_state, next_open_at
+from libs.market.clock import market_date, market_state, next_turn
 from libs.market.session import MarketState
 from services.pricing import store
 from services.pricing.deps import Deps
@@ -57,13 +57,15 @@ async def get_market_status(query: GetMarketStatus, _: Context, deps: Deps) -> d
     now = deps.clock.now()
     clock = await deps.venue.market_clock()
     state = market_state(clock, now)
-    opens_at = next_open_at(clock, "", now) if state is not MarketState.OPEN else None
+    turn = next_turn(clock, now)
     return {
         "mode": query.broker_mode,
         "state": state,
         "date": market_date(clock, now),
         "now": clock.market_at(now),
-        "next_open_at": opens_at,
+        "next_change_at": turn[0] if turn else None,
+        "next_state": turn[1] if turn else None,
+        "next_open_at": turn[0] if turn and turn[1] is MarketState.OPEN else None,
         "follows_calendar": clock.held is None,
     }
 

@@ -124,3 +124,14 @@ def test_the_next_open_of_a_series() -> None:
     assert clocks.next_open_at(EXCHANGE, "SPY", utc(20, 21, 5)) == utc(20, 21, 5)
     assert clocks.next_open_at(EXCHANGE, "SPY", utc(21, 16)) == utc(23, 14, 30)
     assert clocks.next_open_at(EXCHANGE, "SPY", utc(20, 9)) == utc(20, 14, 30)
+
+
+def test_the_next_turn_is_the_close_in_session_and_the_open_outside() -> None:
+    clock = ExchangeClock()
+    friday_noon = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+    assert clocks.next_turn(clock, friday_noon) == (datetime(2026, 11, 20, 21, 0, tzinfo=UTC), MarketState.POSTMARKET)
+    friday_night = datetime(2026, 11, 21, 1, 0, tzinfo=UTC)
+    assert clocks.next_turn(clock, friday_night) == (datetime(2026, 11, 23, 14, 30, tzinfo=UTC), MarketState.OPEN)
+    half_day_noon = datetime(2026, 11, 27, 17, 0, tzinfo=UTC)
+    assert clocks.next_turn(clock, half_day_noon) == (datetime(2026, 11, 27, 18, 0, tzinfo=UTC), MarketState.POSTMARKET)
+    assert clocks.next_turn(ExchangeClock(held=MarketState.OPEN), friday_noon) is None
