@@ -64,7 +64,7 @@ def _tell(report: Report, few: Measured, many: Measured) -> None:
     report.add(Line("list: client and gateway alone (/livez)", many.alive_ms, "ms"))
 
 
-async def compare(stack: Stack, admin: asyncpg.Connection, headers: dict[str, str], rounds: int = 16) -> Measured:
+async def compare(stack: Stack, admin: asyncpg.Connection, headers: dict[str, str], rounds: int = 24) -> Measured:
     """Measure the list and the driver alone in turns, so that a busy moment meets both."""
     bare = await admin.prepare(trade_rows.BARE)
     lists: list[list[float]] = []

@@ -84,6 +84,8 @@ async def grow(admin: asyncpg.Connection, first: int, last: int) -> None:
     await admin.execute(_AS_ALWAYS)
     for table in TABLES:
         await admin.execute(f"vacuum analyze {table}")
+    # Writing all of it to disk is no part of what follows.
+    await admin.execute("checkpoint")
 
 
 async def hold(admin: asyncpg.Connection, contracts: list[tuple[str, str]]) -> None:
