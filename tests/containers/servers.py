@@ -41,7 +41,7 @@ class ContainerNats(EmbeddedNats):
 
 
 class ContainerPostgres(EmbeddedPostgres):
-    """The image of PostgreSQL as compose starts it, on throw-away data in memory."""
+    """The image of PostgreSQL as compose starts it, its cluster below `data_dir`, flushing nothing."""
 
     container = ""
 
@@ -66,10 +66,14 @@ class ContainerPostgres(EmbeddedPostgres):
         # By name only: everybody may read a command line.
         names = [word for name in given for word in ("--env", name)]
         ours = ["-c", f"listen_addresses={LOOPBACK}", "-c", f"port={self.port}", "-c", "fsync=off"]
-        memory = ["--tmpfs", "/var/lib/postgresql"]
+        kept = self.data_dir / "container"
+        kept.mkdir(exist_ok=True)
+        mount = ["--mount", f"type=bind,source={kept},target=/var/lib/postgresql"]
+        # Started as root, the image chooses its own account; else the files shall be ours.
+        owner = ["--user", f"{os.getuid()}:{os.getgid()}"] if os.getuid() else []
         self._child = Child.spawn(
             "postgres",
-            [*_run(self.container), *names, *memory, image_of("postgres"), *stated["command"], *ours],
+            [*_run(self.container), *names, *mount, *owner, image_of("postgres"), *stated["command"], *ours],
             log=self.log_path,
             env={**os.environ, **given},
             death_signal=signal.SIGQUIT,
@@ -82,7 +86,7 @@ class ContainerPostgres(EmbeddedPostgres):
         return subprocess.run(asked, check=False).returncode == 0
 
     def stop(self) -> None:
-        """Stop the server; nothing is left of its data."""
+        """Stop the server; its cluster stays on the disk."""
         super().stop()
         remove(self.container)
 
