@@ -26,8 +26,10 @@ __all__ = ["Job", "JobHandler", "JobRunner", "NextDue", "extend", "finish", "job
 NextDue = datetime | timedelta | None
 """When a job is due again: a moment, a while after now by the database's clock, or never."""
 
-FINISH_TRIES = 3
+FINISH_WITHIN_S = 60.0
+RELEASE_WITHIN_S = 2.0
 STORE_AGAIN_S = 0.3
+STORE_AGAIN_MAX_S = 1.0
 
 _log = log.get(__name__)
 _RUNS = METRICS.counter("job_runs_total", "Runs of jobs by their end", ["kind", "end"])
@@ -182,7 +184,7 @@ class JobRunner:
             try:
                 next_due = await handler.run(work, self._deps)
             except asyncio.CancelledError:
-                await self._store(work, lambda unit: job_rows.release(unit, work))
+                await self._store(work, lambda unit: job_rows.release(unit, work), within_s=RELEASE_WITHIN_S)
                 raise
             except Exception as error:  # noqa: BLE001 - the edge of all jobs, like the consume loop is of messages
                 await self._failed(handler, work, error)
@@ -202,15 +204,23 @@ class JobRunner:
         reason = str(log.redact(reason))
         await self._store(work, lambda unit: job_rows.fail(unit, work, again_in_s=again_in_s, reason=reason))
 
-    async def _store(self, work: Job, change: Callable[[Unit], Awaitable[bool]]) -> None:
-        """Store a run's end; idempotent, so tried again. When it cannot be stored, the lease ends the run."""
-        for tried in range(FINISH_TRIES):
+    async def _store(
+        self, work: Job, change: Callable[[Unit], Awaitable[bool]], *, within_s: float = FINISH_WITHIN_S
+    ) -> None:
+        """Store a run's end; idempotent, so tried again. When it cannot be stored, the lease ends the run.
+
+        A database that was away for a moment must not cost the job the rest of its lease.
+        """
+        loop = asyncio.get_running_loop()
+        ends, pause_s = loop.time() + within_s, STORE_AGAIN_S
+        while loop.time() < ends:
             try:
                 async with self._db.for_worker() as unit:
                     if not await change(unit):
                         _log.debug("job_ended_elsewhere", kind=work.kind, key=work.key, run=work.run)
             except (UpstreamUnavailable, OutcomeUnknown):
-                await asyncio.sleep(STORE_AGAIN_S * 2**tried)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, STORE_AGAIN_MAX_S)
             else:
                 return
         _log.warning("job_end_not_stored", kind=work.kind, key=work.key, run=work.run)

@@ -64,7 +64,7 @@ async def test_two_replicas_tell_each_change_once_and_follow_one_stream(house: W
         house.fill()
         await house.eventually_told(order_id, within_s=5)
         reads = len(house.requests("/orders"))
-        await eventually(lambda: len(house.requests("/orders")) > reads + 5, 10)
+        await eventually(lambda: len(house.requests("/orders")) > reads + 5, 30)
         assert len(await house.told(order_id)) == 1
         assert len(house.requests("events/session")) == 1
 
@@ -76,7 +76,7 @@ async def test_polling_goes_on_without_the_bus_and_the_facts_leave_afterwards(ho
         await eventually(house.has_read, 20)
         house.nats.stop()
         house.fill()
-        (fact,) = await house.eventually_told(order_id, within_s=10)
+        (fact,) = await house.eventually_told(order_id, within_s=30)
         assert fact["published_at"] is None
         house.nats.start()
 
@@ -117,7 +117,7 @@ async def test_a_process_killed_between_reading_and_telling_loses_and_doubles_no
             async with holder.transaction():
                 await holder.execute("select 1 from monitor.accounts for update")
                 house.fill()
-                await eventually(lambda: admin.fetchval(waits), 10)
+                await eventually(lambda: admin.fetchval(waits), 30)
                 process.kill()
             # The claim of who died ends by itself after its lease; a test need not wait for it.
             await admin.execute("update monitor.jobs set claimed_until = now() where claimed_until is not null")
@@ -125,5 +125,5 @@ async def test_a_process_killed_between_reading_and_telling_loses_and_doubles_no
     with house.monitor(QUICK, "next"):
         await house.eventually_told(order_id, within_s=20)
         reads = len(house.requests("/orders"))
-        await eventually(lambda: len(house.requests("/orders")) > reads + 3, 10)
+        await eventually(lambda: len(house.requests("/orders")) > reads + 3, 30)
         assert len(await house.told(order_id)) == 1
