@@ -20,8 +20,8 @@ from tests.journey.stack import Stack
 FEW, MANY = 1_000, 100_000
 PATH = "/api/trades?status=OPEN&limit=100"
 BEST_RATIO, FLAT_RATIO = 3.75, 1.5
-"""Wanted are 3 beside bare asyncpg, and as much among 100,000 trades as among 1,000. The room above is a busy machine's:
-our answer passes five processes where the reference passes two, so whoever shares the cores takes more from ours."""
+"""Wanted are 3 beside bare asyncpg, and as much among 100,000 trades as among 1,000. The room above is a busy
+machine's: our answer passes five processes where the reference passes two, so whoever shares the cores takes more."""
 
 
 @dataclass(frozen=True)
