@@ -10,7 +10,7 @@ from pydantic import Field
 
 from libs.common.messages.base import Command, Fact, Payload, Query, Tick
 from libs.common.messages.trade import ScannerView, TradeRow
-from libs.common.messages.vocabulary import BrokerMode, Duration, EntryType, OptionType, Severity
+from libs.common.messages.vocabulary import BrokerMode, Duration, EntryType, Finding, OptionType, Severity
 
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -64,6 +64,34 @@ class WithdrawTrade(Command, service="orders", name="withdraw_trade"):
 
     idempotency_key: str
     trade_id: str
+
+
+class ResolveTrade(Command, service="orders", name="resolve_trade"):
+    """Name the broker's order behind a write that evidence could not settle, or none. Answers the trade.
+
+    What is named is checked at the broker before it counts: an order by its id, "none" against the positions.
+    """
+
+    idempotency_key: str
+    trade_id: str
+    broker_order_id: str | None = None
+
+
+class RepairTrade(Command, service="orders", name="repair_trade", askers=("monitor",)):
+    """Look at a trade that monitor found at odds with the broker, and do what follows. Answers {state}.
+
+    Nothing in it is believed: orders reads again under the trade's claim before it acts. Idempotent: looking again at
+    what is right changes nothing.
+    """
+
+    trade_id: str
+    finding: Finding
+    seen_key_version: int
+    """The row that was compared; a trade that moved on since is left alone."""
+    broker_order_ids: tuple[str, ...] = ()
+    """Orders of the contract that may explain it, ours or not: each is read by its id."""
+    successor_occ: str | None = None
+    """With a corporate action: the new contract."""
 
 
 class UpdateTradingSettings(Command, service="orders", name="update_trading_settings"):

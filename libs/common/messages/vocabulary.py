@@ -143,6 +143,31 @@ class Settlement(StrEnum):
     CASH = "CASH"
 
 
+class Finding(StrEnum):
+    """What monitor can find when it compares an account's trades with its broker's report."""
+
+    NAKED = "naked"
+    """Held without every kind of exit asked for."""
+    ORPHAN = "orphan"
+    """The trade is over, an order of it works."""
+    SHORT = "short"
+    """The account is short in a contract of ours."""
+    FOREIGN = "foreign"
+    """Held or working, and not ours: labelled, never touched."""
+    VANISHED = "vanished"
+    """The broker holds nothing of what our orders say is held."""
+    MISMATCH = "mismatch"
+    """The broker holds less, but not nothing, of what our orders say is held."""
+    EXIT_QTY = "exit_qty"
+    """Exits rest for another quantity than is held."""
+    CORPORATE_ACTION = "corporate_action"
+    """The contract is gone and a like-sized new one of the same underlying is there."""
+    SANDBOX_WIPE = "sandbox_wipe"
+    """Everything of ours is gone and the cash is reset."""
+    DOUBTFUL = "doubtful"
+    """The account's view cannot be trusted; nothing is said or repaired from it."""
+
+
 class Severity(StrEnum):
     """How loud an incident or banner is."""
 
