@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from libs.common.messages.vocabulary import OrderStatus
-from services.orders.lifecycle import NEVER_SENT, NOT_PLACED
+from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
     EndAction,
     Moment,

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from libs.broker.orders import OrderType
 from libs.common.messages.vocabulary import OrderRole, OrderStatus
-from services.orders.lifecycle import NEVER_SENT, NOT_PLACED
+from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
     BeginClose,
     EndAction,

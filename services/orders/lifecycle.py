@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -25,6 +25,8 @@ from libs.common.messages.vocabulary import (
 )
 from libs.market import money
 from services.orders import protection
+from services.orders.merging import NEVER_SENT, NOT_PLACED, Report, merge
+from services.orders.results import Ending, amounts
 from services.orders.trade import EXIT_ROLES, Event, Group, Order, Trade, View
 
 
@@ -42,6 +44,8 @@ class Happening(StrEnum):
     """The sell was refused or ended unfilled; what is held is protected again."""
     FLAT = "flat"
     """The entry is over and nothing is held any more."""
+    ENDED_ELSEWHERE = "ended_elsewhere"
+    """What was held ended without an order of ours: it expired, or the broker wrote it off."""
 
 
 TRANSITIONS: dict[tuple[TradeStatus, Happening], TradeStatus] = {
@@ -57,50 +61,20 @@ TRANSITIONS: dict[tuple[TradeStatus, Happening], TradeStatus] = {
     (TradeStatus.FILLED, Happening.ENTRY_DONE): TradeStatus.FILLED,
     (TradeStatus.FILLED, Happening.CLOSE_BEGUN): TradeStatus.CLOSING,
     (TradeStatus.FILLED, Happening.FLAT): TradeStatus.CLOSED,
+    (TradeStatus.FILLED, Happening.ENDED_ELSEWHERE): TradeStatus.CLOSED,
     # The entry's cancel is on its way while fills still come in: they are held, and sold by the same close.
     (TradeStatus.CLOSING, Happening.ENTRY_PARTIAL): TradeStatus.CLOSING,
     (TradeStatus.CLOSING, Happening.ENTRY_DONE): TradeStatus.CLOSING,
     (TradeStatus.CLOSING, Happening.ENTRY_EMPTY): TradeStatus.CLOSED,
     (TradeStatus.CLOSING, Happening.CLOSE_FAILED): TradeStatus.FILLED,
     (TradeStatus.CLOSING, Happening.FLAT): TradeStatus.CLOSED,
+    (TradeStatus.CLOSING, Happening.ENDED_ELSEWHERE): TradeStatus.CLOSED,
 }
 
 ALLOWED = frozenset((before, after) for (before, _), after in TRANSITIONS.items() if before is not after)
 """The pairs the trigger lets through."""
 
-NEVER_SENT = "never sent"
-NOT_PLACED = "not_placed"
-
-_RANK = {
-    OrderStatus.INTENT: 0,
-    OrderStatus.SENT: 1,
-    OrderStatus.UNKNOWN: 2,
-    OrderStatus.WORKING: 3,
-    OrderStatus.PARTIAL: 4,
-    OrderStatus.FILLED: 5,
-    OrderStatus.CANCELLED: 5,
-    OrderStatus.REJECTED: 5,
-    OrderStatus.EXPIRED: 5,
-}
 _HIT = {OrderRole.TAKE_PROFIT: CloseReason.TP_HIT, OrderRole.STOP_LOSS: CloseReason.SL_HIT}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One of our orders as the broker shows it."""
-
-    order_id: str
-    """Ours, not the broker's."""
-    status: OrderStatus
-    filled_qty: int
-    avg_price: Decimal | None
-    broker_order_id: str
-    group_order_id: str | None = None
-    is_pending: bool = False
-    """The broker has not yet let it past its own checks."""
-    reason: str | None = None
-    broker_at: datetime | None = None
-    created_at: datetime | None = None
 
 
 def move(status: TradeStatus, happening: Happening) -> TradeStatus:
@@ -112,50 +86,6 @@ def move(status: TradeStatus, happening: Happening) -> TradeStatus:
 
 
 # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def merge(order: Order, report: Report, now: datetime) -> Order:
-    """Take from a report what is news; an older one, or a fill without its price yet, changes nothing but `read_at`.
-
-    An order we settled as never placed, which appears after all, is what the broker says: that end was only inferred.
-    """
-    # What is over keeps the time at which we saw its end: waits are counted from it.
-    looked = order if order.is_terminal else replace(order, read_at=now, reads=order.reads + 1)
-    filled = max(order.filled_qty, min(report.filled_qty, order.qty))
-    price = report.avg_price if report.avg_price and report.filled_qty >= order.filled_qty else order.avg_price
-    if filled and not price:
-        return looked
-    status = report.status
-    guessed = order.reason == NOT_PLACED and order.broker_order_id is None
-    if not guessed and order.is_terminal and filled == order.filled_qty:
-        return order
-    if not guessed and (order.is_terminal or _RANK[status] < _RANK[order.status]):
-        status = order.status
-    if status is OrderStatus.WORKING and filled:
-        status = OrderStatus.PARTIAL
-    if status not in _ENDED and filled >= order.qty:
-        status = OrderStatus.FILLED
-    at = report.broker_at or now
-    ended = status in _ENDED
-    return replace(
-        looked,
-        status=status,
-        filled_qty=filled,
-        avg_price=price,
-        broker_order_id=order.broker_order_id or report.broker_order_id,
-        group_order_id=order.group_order_id or report.group_order_id or report.broker_order_id,
-        answered_at=order.answered_at or now,
-        confirmed_at=order.confirmed_at or (None if report.is_pending else now),
-        rested_at=order.rested_at or (None if report.is_pending else report.created_at or at),
-        filled_at=at if filled > order.filled_qty else order.filled_at,
-        fill_seen_at=order.fill_seen_at or (now if filled else None),
-        ended_at=(None if guessed else order.ended_at) or (at if ended else None),
-        reason=(None if guessed else order.reason) or (report.reason if ended else None),
-        look_at=None,
-    )
-
-
-_ENDED = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
 
 
 def applied(view: View, reports: tuple[Report, ...], now: datetime) -> View:
@@ -281,6 +211,27 @@ def repriced(view: View, sl_price: Decimal | None, tp_price: Decimal | None, now
     return settled(replace(view, trade=replace(view.trade, sl_price=sl_price, tp_price=tp_price)), now)
 
 
+def settling(view: View, now: datetime) -> View:
+    """Note that the contract trades no more: from here on the broker decides how it ends."""
+    event = Event(kind="settling", text=f"{view.trade.occ_symbol} has traded for the last time; it settles by itself")
+    return settled(replace(view, trade=replace(view.trade, settling_at=now)).noting(event), now)
+
+
+def ended_without_order(view: View, ending: Ending, now: datetime) -> View:
+    """End what is still held by what became of it at the broker: expired, exercised, written off."""
+    moved = _moved(view, Happening.ENDED_ELSEWHERE).noting(Event(kind="ended", actor="broker", text=ending.words))
+    trade = replace(
+        moved.trade,
+        **amounts(view, ending.ended_at, ending),
+        close_reason=ending.reason,
+        trigger_precision=ending.precision,
+        settlement=ending.settlement,
+        settled_qty=view.held_qty,
+        is_locked=True,
+    )
+    return protection.counted(replace(moved, trade=trade), now)
+
+
 def settled(view: View, now: datetime) -> View:
     """Derive the trade from its orders: quantities, prices, state, protection, and the result when it is over."""
     if view.trade.is_locked:
@@ -330,25 +281,15 @@ def _last_id(orders: list[Order], role: OrderRole) -> str | None:
 
 def _with_result(view: View) -> Trade:
     """Fill in how a held trade ended. The reason is that of the order which executed last."""
-    trade = view.trade
     sold = [order for order in view.exit_orders if order.filled_qty]
     last = max(sold, key=lambda order: (order.filled_at or order.created_at, order.id))
     closing = view.close_action
     asked = closing.reason if closing and closing.reason else CloseReason.MANUAL_CLOSE
-    price = money.average_price((order.filled_qty, order.avg_price or Decimal(0)) for order in sold) or Decimal(0)
-    brought = sum(((order.avg_price or Decimal(0)) * order.filled_qty for order in sold), Decimal(0))
-    cost = sum(((o.avg_price or Decimal(0)) * o.filled_qty for o in view.entry_orders), Decimal(0))
-    ended_at = last.filled_at
-    held_s = (ended_at - trade.entry_date).total_seconds() if ended_at and trade.entry_date else 0
     return replace(
-        trade,
-        close_price=price,
-        close_date=ended_at,
+        view.trade,
+        **amounts(view, last.filled_at),
         close_reason=_HIT.get(last.role, asked),
         trigger_precision=TriggerPrecision.BROKER_FILL,
-        realized_pnl=money.cents((brought - cost) * trade.multiplier),
-        realized_pnl_pct=money.pnl_pct(trade.entry_price or Decimal(0), price),
-        hold_duration_h=(Decimal(int(max(held_s, 0))) / 3600).quantize(Decimal("0.0001")),
         is_locked=True,
     )
 

@@ -49,6 +49,7 @@ class TradingSettings(BaseModel):
             partial_entry_grace_s=Decimal(self.partial_entry_grace_s),
             repair_delay_s=Decimal(self.repair_delay_s),
             stop_limit_offset=self.stop_limit_offset,
+            expiry_flatten_min=self.expiry_flatten_min,
         )
 
 

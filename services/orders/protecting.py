@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
 from services.orders import protection
-from services.orders.lifecycle import NEVER_SENT, NOT_PLACED
+from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
     Moment,
     PlaceBracket,

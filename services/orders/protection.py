@@ -41,7 +41,11 @@ def is_covered(view: View) -> bool:
 
 def of(view: View) -> Protection:
     """Name the trade's protection."""
-    if view.trade.status is TradeStatus.CLOSED or not wanted(view):
+    if view.trade.status is TradeStatus.CLOSED:
+        return Protection.NONE
+    if view.trade.settling_at is not None and view.held_qty > 0:
+        return Protection.SETTLING
+    if not wanted(view):
         return Protection.NONE
     if view.held_qty <= 0:
         return Protection.PENDING
@@ -57,7 +61,8 @@ def counted(view: View, now: datetime) -> View:
     """Bring `protection` and the seconds without it up to date. Units: seconds, to the millisecond."""
     trade = view.trade
     found = of(view)
-    bare = view.held_qty > 0 and bool(wanted(view)) and found is not Protection.PROTECTED
+    can_be_bare = found not in (Protection.PROTECTED, Protection.SETTLING)
+    bare = view.held_qty > 0 and bool(wanted(view)) and can_be_bare
     since, seconds = trade.naked_since, trade.naked_s
     if bare and since is None:
         since = _uncovered_since(view, now)
@@ -76,6 +81,8 @@ def _uncovered_since(view: View, now: datetime) -> datetime:
 
 
 def _covered_at(view: View, now: datetime) -> datetime:
+    if view.trade.settling_at is not None:
+        return view.trade.settling_at
     if view.held_qty <= 0:
         sold = [order.filled_at for order in view.exit_orders if order.filled_at]
         return max(sold) if sold else now

@@ -6,7 +6,7 @@ from libs.broker.orders import OrderReport, OrderSide, OrderType
 from libs.broker.orders import OrderStatus as BrokerWord
 from libs.common.messages.monitor import OrderChanged
 from libs.common.messages.vocabulary import OrderRole, OrderStatus
-from services.orders.lifecycle import Report
+from services.orders.merging import Report
 from services.orders.trade import Group, Order, View
 
 _WORDS: dict[BrokerWord, OrderStatus] = {

@@ -28,7 +28,7 @@ from libs.common.messages.orders import PlaceTrade
 from libs.common.messages.vocabulary import CloseReason, OrderStatus, TradeStatus
 from services.orders import store_lists, store_requests
 from services.orders.deps import Deps
-from services.orders.lifecycle import NEVER_SENT, NOT_PLACED
+from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.store_requests import Request
 from services.orders.trade import ActionState
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from libs.common.messages.vocabulary import CloseReason, OrderStatus
-from services.orders.lifecycle import NOT_PLACED
+from services.orders.merging import NOT_PLACED
 from services.orders.trade import ActionState, Order
 
 

@@ -194,6 +194,10 @@ class Trade:
     reason: str | None = None
     settlement: Settlement | None = None
     recovered_from: str | None = None
+    settled_qty: int = 0
+    """Contracts that ended without an order of ours."""
+    settling_at: datetime | None = None
+    """Our time of first knowing that the contract trades no more."""
     created_at: datetime
 
 
@@ -251,6 +255,7 @@ class Policy:
     partial_entry_grace_s: Decimal = Decimal(5)
     repair_delay_s: Decimal = Decimal(60)
     stop_limit_offset: Decimal | None = None
+    expiry_flatten_min: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,8 +314,9 @@ class View:
 
     @property
     def held_qty(self) -> int:
-        """Return what we hold by our own orders' executions."""
-        return sum(o.filled_qty for o in self.entry_orders) - sum(o.filled_qty for o in self.exit_orders)
+        """Return what we hold by our own orders' executions, less what ended without one."""
+        traded = sum(o.filled_qty for o in self.entry_orders) - sum(o.filled_qty for o in self.exit_orders)
+        return traded - self.trade.settled_qty
 
     @property
     def entry_is_over(self) -> bool:

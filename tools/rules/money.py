@@ -24,7 +24,7 @@ FLOAT_HOMES = re.compile(
 """Where numbers are physics, not money: the simulated market, Greeks and indicators."""
 
 STATE_WORDS = frozenset({"status", "protection", "close_reason"})
-STATE_HOMES = frozenset({"services/orders/lifecycle.py", "services/orders/protection.py"})
+STATE_HOMES = frozenset(f"services/orders/{name}.py" for name in ("lifecycle", "merging", "protection"))
 
 
 def no_float_money(source: Source) -> Iterator[Finding]:

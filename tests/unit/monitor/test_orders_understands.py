@@ -15,7 +15,7 @@ from libs.common.messages.monitor import OrderChanged
 from libs.common.messages.vocabulary import Duration, OrderRole, OrderStatus
 from services.monitor.reconcile import OurOrder, reconcile
 from services.orders import reading
-from services.orders.lifecycle import Report
+from services.orders.merging import Report
 from services.orders.trade import Group, Order, View
 from tests.unit.monitor.test_reconcile import NOW, a_report, a_trade, an_order, exits
 from tests.unit.monitor.test_reconcile import brackets as groups

@@ -86,8 +86,8 @@ def test_an_entry_that_ends_empty_closes_the_trade(status: OrderStatus, reason: 
 @pytest.mark.parametrize("second", OrderStatus)
 def test_a_terminal_order_never_lives_again(first: OrderStatus, second: OrderStatus) -> None:
     order = working(a_view()).entry_orders[0]
-    ended = lifecycle.merge(order, a_report(order, first, 1, "4.20"), NOW)
-    again = lifecycle.merge(ended, a_report(order, second, 0), NOW)
+    ended = merging.merge(order, a_report(order, first, 1, "4.20"), NOW)
+    again = merging.merge(ended, a_report(order, second, 0), NOW)
     assert (again.status, again.filled_qty) == (ended.status, 1)
 
 
@@ -102,14 +102,14 @@ def test_reports_in_any_order_and_twice_end_in_the_same_order() -> None:
     for sequence in permutations([*reports, reports[1]]):
         merged = order
         for report in sequence:
-            merged = lifecycle.merge(merged, report, NOW)
+            merged = merging.merge(merged, report, NOW)
         ends.add((merged.status, merged.filled_qty, merged.avg_price))
     assert ends == {(OrderStatus.FILLED, 3, Decimal("4.30"))}
 
 
 def test_a_fill_without_its_price_changes_nothing_yet() -> None:
     order = working(a_view()).entry_orders[0]
-    merged = lifecycle.merge(order, a_report(order, OrderStatus.FILLED, 2, None), NOW)
+    merged = merging.merge(order, a_report(order, OrderStatus.FILLED, 2, None), NOW)
     assert (merged.status, merged.filled_qty, merged.reads) == (OrderStatus.WORKING, 0, 1)
 
 

@@ -17,7 +17,7 @@ from libs.common.messages.vocabulary import (
     OrderStatus,
 )
 from services.orders import brackets, lifecycle
-from services.orders.lifecycle import Report
+from services.orders.merging import Report
 from services.orders.trade import Group, Order, Trade, View
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)

@@ -1,0 +1,89 @@
+"""One order and one report of it, into the order as it is now known. Pure.
+
+1. Quantities before statuses: an order that ended with executed quantity has filled that much, whatever its end.
+2. Monotone: what executed never falls, a terminal order never lives again, a repeat changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from libs.common.messages.vocabulary import OrderStatus
+from services.orders.trade import Order
+
+NEVER_SENT = "never sent"
+NOT_PLACED = "not_placed"
+
+_RANK = {
+    OrderStatus.INTENT: 0,
+    OrderStatus.SENT: 1,
+    OrderStatus.UNKNOWN: 2,
+    OrderStatus.WORKING: 3,
+    OrderStatus.PARTIAL: 4,
+    OrderStatus.FILLED: 5,
+    OrderStatus.CANCELLED: 5,
+    OrderStatus.REJECTED: 5,
+    OrderStatus.EXPIRED: 5,
+}
+_ENDED = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One of our orders as the broker shows it."""
+
+    order_id: str
+    """Ours, not the broker's."""
+    status: OrderStatus
+    filled_qty: int
+    avg_price: Decimal | None
+    broker_order_id: str
+    group_order_id: str | None = None
+    is_pending: bool = False
+    """The broker has not yet let it past its own checks."""
+    reason: str | None = None
+    broker_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+def merge(order: Order, report: Report, now: datetime) -> Order:
+    """Take from a report what is news; an older one, or a fill without its price yet, changes nothing but `read_at`.
+
+    An order we settled as never placed, which appears after all, is what the broker says: that end was only inferred.
+    """
+    # What is over keeps the time at which we saw its end: waits are counted from it.
+    looked = order if order.is_terminal else replace(order, read_at=now, reads=order.reads + 1)
+    filled = max(order.filled_qty, min(report.filled_qty, order.qty))
+    price = report.avg_price if report.avg_price and report.filled_qty >= order.filled_qty else order.avg_price
+    if filled and not price:
+        return looked
+    status = report.status
+    guessed = order.reason == NOT_PLACED and order.broker_order_id is None
+    if not guessed and order.is_terminal and filled == order.filled_qty:
+        return order
+    if not guessed and (order.is_terminal or _RANK[status] < _RANK[order.status]):
+        status = order.status
+    if status is OrderStatus.WORKING and filled:
+        status = OrderStatus.PARTIAL
+    if status not in _ENDED and filled >= order.qty:
+        status = OrderStatus.FILLED
+    at = report.broker_at or now
+    ended = status in _ENDED
+    return replace(
+        looked,
+        status=status,
+        filled_qty=filled,
+        avg_price=price,
+        broker_order_id=order.broker_order_id or report.broker_order_id,
+        group_order_id=order.group_order_id or report.group_order_id or report.broker_order_id,
+        answered_at=order.answered_at or now,
+        confirmed_at=order.confirmed_at or (None if report.is_pending else now),
+        rested_at=order.rested_at or (None if report.is_pending else report.created_at or at),
+        filled_at=at if filled > order.filled_qty else order.filled_at,
+        fill_seen_at=order.fill_seen_at or (now if filled else None),
+        ended_at=(None if guessed else order.ended_at) or (at if ended else None),
+        reason=(None if guessed else order.reason) or (report.reason if ended else None),
+        look_at=None,
+    )
