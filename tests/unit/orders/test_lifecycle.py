@@ -18,7 +18,7 @@ from libs.common.messages.vocabulary import (
     Protection,
     TradeStatus,
 )
-from services.orders import asking, lifecycle
+from services.orders import asking, lifecycle, merging
 from services.orders.lifecycle import ALLOWED, TRANSITIONS, Happening
 from services.orders.trade import ActionState
 from tests.unit.orders.views import NOW, a_leg, a_report, a_view, filled, protected, working
