@@ -47,14 +47,16 @@ class Bus(Link):
         envelope = self._envelope(SYSTEM_USER, None)
         await self.publish(type(tick).subject(token_of(token)), envelope.encode(tick))
 
-    async def ask(self, message: Command | Query, *, user: str, timeout_s: float | None = None) -> Reply:
-        """Ask the owner of `message` on behalf of `user` and wait for the answer.
+    async def ask(
+        self, message: Command | Query, *, user: str, timeout_s: float | None = None, via: str | None = None
+    ) -> Reply:
+        """Ask the owner of `message` on behalf of `user`, who is where `via` says, and wait for the answer.
 
         Raises: the AppError the other side raised; UpstreamUnavailable (proven not done, or a query without answer);
         NoAnswer (a command that may have been done).
         """
         timeout_s = type(message).timeout_s if timeout_s is None else timeout_s
-        envelope = self._envelope(user, self._clock.now() + timedelta(seconds=timeout_s), message)
+        envelope = self._envelope(user, self._clock.now() + timedelta(seconds=timeout_s), message, via)
         payload = envelope.encode(message)
         kind = type(message).__name__
         if len(payload) > MAX_MESSAGE_BYTES:
@@ -72,7 +74,9 @@ class Bus(Link):
         _ASKED.labels(kind, "answered").inc()
         return reply
 
-    def _envelope(self, user: str, deadline_at: datetime | None, message: Any = None) -> Envelope:
+    def _envelope(
+        self, user: str, deadline_at: datetime | None, message: Any = None, via: str | None = None
+    ) -> Envelope:
         key = getattr(message, "idempotency_key", None)
         return Envelope(
             id=new_id(),
@@ -82,6 +86,7 @@ class Bus(Link):
             deadline_at=deadline_at,
             causation_id=log.causation_id.get(),
             correlation_id=log.correlation_id.get() or new_id(),
+            via=via,
         )
 
     async def _tries(self, subject: str, payload: bytes, timeout_s: float, is_query: bool) -> Message | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -43,6 +44,8 @@ class Context:
     key_version: int | None = None
     deadline_at: datetime | None = None
     causation_id: str | None = None
+    via: str | None = None
+    """Where the asking person or program was, in words; None for our own services."""
     consumer: str = ""
     deliveries: int = 1
     accepted: list[Accept] = field(default_factory=list, compare=False, repr=False)
@@ -60,6 +63,7 @@ class Context:
             key_version=envelope.key_version,
             deadline_at=envelope.deadline_at,
             causation_id=envelope.causation_id,
+            via=envelope.via,
             consumer=consumer,
             deliveries=deliveries,
         )
@@ -97,7 +101,8 @@ def encode(content: BaseModel | Mapping[str, Any] | bytes) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    return str(value)
+    # asyncpg hands NUMERIC 100000 over as 1.0E+5; whoever reads money expects plain digits.
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 @dataclass(frozen=True)

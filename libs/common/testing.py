@@ -85,7 +85,7 @@ class FakeBus:
         self.ticks: list[tuple[Tick, str]] = []
         self.connected = True
 
-    async def ask(self, message: Asked, *, user: str, timeout_s: float | None = None) -> Reply:
+    async def ask(self, message: Asked, *, user: str, timeout_s: float | None = None, via: str | None = None) -> Reply:
         """Answer as told. Raises: what it was told to; UpstreamUnavailable when away or nobody would answer."""
         self._check()
         self.asked.append((message, user))

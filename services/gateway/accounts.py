@@ -111,6 +111,7 @@ async def of_session(deps: Deps, token: str) -> Caller:
         credential_id=found.id,
         by_key=False,
         deps=deps,
+        via="the page",
     )
 
 
@@ -130,6 +131,7 @@ async def of_key(deps: Deps, key: str) -> Caller:
         credential_id=found.id,
         by_key=True,
         deps=deps,
+        via=f"API key {found.name}",
     )
 
 

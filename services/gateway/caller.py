@@ -31,11 +31,13 @@ class Caller:
     credential_id: str
     by_key: bool
     deps: Deps
+    via: str = ""
+    """Where he asks from, in words that a trade's story keeps."""
 
     async def ask(self, message: Command | Query) -> Response:
         """Ask in this user's name and pass the reply's bytes through. Raises: AppError."""
         try:
-            reply = await self.deps.bus.ask(message, user=self.username)
+            reply = await self.deps.bus.ask(message, user=self.username, via=self.via or None)
         except Expired as error:
             if isinstance(message, Command):
                 raise

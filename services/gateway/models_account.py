@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from libs.common.messages.vocabulary import BrokerMode, Severity
-from services.gateway.models_base import AccountId, Answer, Body, Cursor, Figure, From, To
+from services.gateway.models_base import AccountId, Answer, Body, Cursor, Figure, From, To, TradeId
 
 
 class AccountAsked(Body):
@@ -31,6 +31,7 @@ class IncidentsAsked(Body):
     """Which incidents."""
 
     open: bool | None = None
+    trade_id: TradeId | None = None
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 100
 

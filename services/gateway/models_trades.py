@@ -184,6 +184,7 @@ class TradeRow(Answer):
     status: TradeStatus
     protection: Protection
     naked_s: Decimal
+    naked_since: datetime | None
     close_price: Decimal | None
     close_date: datetime | None
     close_reason: CloseReason | None
@@ -243,10 +244,12 @@ class TradeList(Answer):
 
 
 class TimelineEvent(Answer):
-    """One line of a trade's story."""
+    """One line of a trade's story; `actor` is user, broker or system."""
 
+    id: int
     at: datetime
     kind: str
+    actor: str
     text: str
     data: dict[str, Any] | None = None
 

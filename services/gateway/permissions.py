@@ -6,13 +6,14 @@ A browser's session may do all three. A program's key does what its scopes say: 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
 from libs.common.errors import Forbidden, Unauthenticated
-from services.gateway import accounts
+from services.gateway import accounts, visitor
 from services.gateway.caller import Caller
 from services.gateway.deps import deps_of
 from services.gateway.models_auth import Scope
@@ -70,6 +71,18 @@ def refuse_foreign(request: Request) -> None:
 
 
 async def _known(request: Request) -> Caller:
+    caller = await _credited(request)
+    return replace(caller, via=_whereabouts(request, caller))
+
+
+def _whereabouts(request: Request, caller: Caller) -> str:
+    """Say where the caller sits, for the story of what he does: "the page (Firefox on Linux), 10.1.2.3"."""
+    browser = "" if caller.by_key else visitor.browser_of(request.headers.get("user-agent", ""))
+    address = request.client.host if request.client else ""
+    return caller.via + (f" ({browser})" if browser else "") + (f", {address}" if address else "")
+
+
+async def _credited(request: Request) -> Caller:
     deps = deps_of(request)
     given = request.headers.get("authorization")
     if given is not None:

@@ -29,13 +29,14 @@ class User:
 
 @dataclass(frozen=True)
 class Known:
-    """Who a session or key belongs to. `scopes` and `is_unused_lately` are a key's."""
+    """Who a session or key belongs to. `scopes`, `name` and `is_unused_lately` are a key's."""
 
     id: str
     username: str
     is_admin: bool
     created_at: datetime
     scopes: tuple[str, ...] = ()
+    name: str = ""
     is_unused_lately: bool = False
 
 
@@ -65,6 +66,7 @@ where s.token_hash = $1 and s.expires_at > now()
 _KEY = """
 select json_build_object(
   'id', k.id, 'username', k.username, 'is_admin', u.is_admin, 'created_at', u.created_at, 'scopes', k.scopes,
+  'name', k.name,
   'is_unused_lately', k.last_used_at is null or k.last_used_at < now() - interval '1 minute')::text
 from gateway.api_keys k join gateway.users u on u.username = k.username
 where k.key_hash = $1 and k.revoked_at is null

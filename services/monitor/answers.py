@@ -134,7 +134,11 @@ async def list_incidents(query: ListIncidents, ctx: Context, deps: Deps) -> dict
     """List the user's incidents, newest first."""
     async with deps.db.for_user(ctx.user) as unit:
         rows = await store_incidents.list_incidents(
-            unit, is_open=query.open, before=cursor.decode(query.cursor), limit=query.limit
+            unit,
+            is_open=query.open,
+            trade_id=query.trade_id,
+            before=cursor.decode(query.cursor),
+            limit=query.limit,
         )
     page = rows[: query.limit]
     more = len(rows) > query.limit

@@ -71,11 +71,15 @@ async def end_incident(unit: Unit, username: str, cause_key: str, at: datetime) 
     return True
 
 
-async def list_incidents(unit: Unit, *, is_open: bool | None, before: tuple[datetime, str] | None, limit: int) -> Any:
+async def list_incidents(
+    unit: Unit, *, is_open: bool | None, trade_id: str | None, before: tuple[datetime, str] | None, limit: int
+) -> Any:
     """List the user's incidents, newest first, `limit` + 1 at most."""
     statement = select(incidents).order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit + 1)
     if is_open is not None:
         statement = statement.where(incidents.c.ended_at.is_(None) if is_open else incidents.c.ended_at.is_not(None))
+    if trade_id is not None:
+        statement = statement.where(incidents.c.trade_id == trade_id)
     if before is not None:
         statement = statement.where(tuple_(incidents.c.opened_at, incidents.c.id) < tuple_(*before))
     return await unit.all(statement)

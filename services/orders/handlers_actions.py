@@ -138,7 +138,7 @@ async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _
         if ctx.deadline_at is not None and loaded.now >= ctx.deadline_at:
             raise Expired("the deadline had passed before anything was done")
         await _check_version(unit, command, loaded.view)
-        view = _decided(command, _Case(loaded.view, market, action_id or "", deps.moment(loaded)))
+        view = _decided(command, _Case(loaded.view, market, action_id or "", deps.moment(loaded), ctx.via))
         claim = await _claimed(unit, deps, loaded, view, ends)
         extend = lease_s if claim is not None else None
         stored = await saving.save(unit, loaded.view, view, deps.moment(loaded), lease_s=extend)
@@ -176,13 +176,15 @@ class _Case:
     market: _Market
     action_id: str
     moment: Moment
+    via: str | None
 
 
 def _decided(command: Asked, case: _Case) -> View:
     trade = case.view.trade
     if trade.status is TradeStatus.CLOSED:
         raise IllegalTransition(f"the trade is over: {trade.close_reason}")
-    case = replace(case, view=case.view.noting(Event(kind="asked", actor="user", text=_words(command))))
+    event = Event(kind="asked", actor="user", text=_words(command), data={"via": case.via})
+    case = replace(case, view=case.view.noting(event))
     match command:
         case WithdrawTrade():
             return _withdrawn(case)
@@ -194,7 +196,8 @@ def _decided(command: Asked, case: _Case) -> View:
 
 def _words(command: Asked) -> str:
     if isinstance(command, AdjustTrade):
-        return f"asked to move the exits: stop {command.new_sl}, target {command.new_tp}"
+        moved = (("stop", command.new_sl), ("target", command.new_tp))
+        return "asked to move " + " and ".join(f"the {name} to {price}" for name, price in moved if price is not None)
     return "asked to close" if isinstance(command, CloseTrade) else "asked to withdraw what waits for the open"
 
 

@@ -191,7 +191,7 @@ async def _intent(asked: _Asked, terms: _Terms, deps: Deps) -> tuple[Claim, View
         order = brackets.entry_order(trade, order_id=new_id(), tag=new_tag(), send_by=send_by, now=standing.now)
         text = f"{ctx.user} asks for {trade.qty} {trade.occ_symbol}, {trade.entry_type} entry"
         view = View(trade=trade, orders=(order,), account_name=account.account_name).noting(
-            Event(kind="asked", actor="user", text=text)
+            Event(kind="asked", actor="user", text=text, data={"via": ctx.via})
         )
         await store.insert_trade(unit, view, _capsule(command, terms), lease_s=lease_s)
         view = await saving.save(unit, None, view, Moment(standing.now))

@@ -322,5 +322,15 @@ def _told(order: Order) -> Event:
     filled = f", {order.filled_qty} of {order.qty} at {order.avg_price}" if order.filled_qty else ""
     words = f": {order.reason}" if order.reason else ""
     text = f"{order.role.replace('_', ' ').lower()} order {order.broker_order_id} is {order.status}{filled}{words}"
-    data: dict[str, str | int | None] = {"id": order.broker_order_id, "filled_qty": order.filled_qty}
+    told = order.filled_at if order.filled_qty else order.ended_at
+    data: dict[str, str | int | None] = {
+        "id": order.broker_order_id,
+        "role": order.role,
+        "status": order.status,
+        "filled_qty": order.filled_qty,
+        "qty": order.qty,
+        "avg_price": None if order.avg_price is None else str(order.avg_price),
+        "reason": order.reason,
+        "broker_at": None if told is None else told.isoformat(),
+    }
     return Event(kind="order_report", actor="broker", text=text, data=data)

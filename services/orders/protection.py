@@ -14,7 +14,7 @@ from decimal import Decimal
 from libs.common.messages.vocabulary import OrderRole, OrderStatus, Protection, TradeStatus
 from libs.market import money
 from libs.market.options import OccSymbol
-from services.orders.trade import BRACKET_ROLES, ActionKind, View
+from services.orders.trade import BRACKET_ROLES, ActionKind, Event, View
 
 _PRICE_REFUSED = "OrderPriceIsInvalid"
 
@@ -70,7 +70,21 @@ def counted(view: View, now: datetime) -> View:
         until = _covered_at(view, now)
         seconds += Decimal(str(max((until - since).total_seconds(), 0))).quantize(Decimal("0.001"))
         since = None
+    if found is not trade.protection:
+        view = _noted(view, found, seconds - trade.naked_s)
     return replace(view, trade=replace(trade, protection=found, naked_since=since, naked_s=seconds))
+
+
+def _noted(view: View, found: Protection, bare_s: Decimal) -> View:
+    """Tell the story's reader that the exits rest, or that one is missing; what lies between is told by its steps."""
+    names = " and ".join(sorted(role.replace("_", " ").lower() for role in wanted(view)))
+    if found is Protection.PROTECTED:
+        text = f"protected: {names} rest at the broker for all {view.held_qty}, after {bare_s} s without"
+    elif found is Protection.NAKED:
+        text = f"not protected: {view.held_qty} held without every exit asked for ({names})"
+    else:
+        return view
+    return view.noting(Event(kind="protection", text=text, data={"protection": found, "bare_s": str(bare_s)}))
 
 
 def _uncovered_since(view: View, now: datetime) -> datetime:

@@ -19,6 +19,7 @@ _STORED = f"""
 t.id, t.username, t.account_id, v.account_name, t.broker_mode, t.ticker, t.occ_symbol, t.option_type,
 {_money("t.strike")}, t.expiry, t.multiplier, t.qty, t.filled_qty, {_money("t.entry_price")},
 {_utc("t.entry_date", "entry_date")}, {_money("t.sl_price", "t.tp_price")}, t.strategy, t.status, t.protection,
+{_utc("t.naked_since", "naked_since")},
 {_money("t.close_price")}, {_utc("t.close_date", "close_date")}, t.close_reason, t.trigger_precision,
 case when t.realized_pnl is null then null else (t.realized_pnl + coalesce(
     (select sum(c.amount_usd) from orders.corrections c where c.trade_id = t.id), 0))::text end as realized_pnl,

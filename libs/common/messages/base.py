@@ -151,7 +151,10 @@ class Tick(Message):
 
 
 class Envelope(BaseModel):
-    """What surrounds every message. `key` and `key_version` belong to facts (and `key` to idempotent commands)."""
+    """What surrounds every message. `key` and `key_version` belong to facts (and `key` to idempotent commands).
+
+    `via` says where the person or program that asked was, in words.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -163,6 +166,7 @@ class Envelope(BaseModel):
     deadline_at: datetime | None = None
     causation_id: str | None = None
     correlation_id: str
+    via: str | None = None
     data: dict[str, Any] = Field(default_factory=dict)
 
     def encode(self, message: Message) -> bytes:

@@ -44,6 +44,7 @@ class ListIncidents(Query, service="monitor", name="list_incidents"):
     """Answer {incidents, next_cursor}, newest first."""
 
     open: bool | None = None
+    trade_id: str | None = None
     cursor: str | None = None
     limit: int = 100
 

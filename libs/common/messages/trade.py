@@ -62,6 +62,7 @@ class TradeRow(Payload):
     status: TradeStatus
     protection: Protection
     naked_s: Decimal = Decimal(0)
+    naked_since: datetime | None = None
     close_price: Decimal | None = None
     close_date: datetime | None = None
     close_reason: CloseReason | None = None

@@ -1721,9 +1721,11 @@ export interface components {
         };
         /**
          * TimelineEvent
-         * @description One line of a trade's story.
+         * @description One line of a trade's story; `actor` is user, broker or system.
          */
         TimelineEvent: {
+            /** Id */
+            id: number;
             /**
              * At
              * Format: date-time
@@ -1731,6 +1733,8 @@ export interface components {
             at: string;
             /** Kind */
             kind: string;
+            /** Actor */
+            actor: string;
             /** Text */
             text: string;
             /** Data */
@@ -1792,6 +1796,8 @@ export interface components {
             protection: components["schemas"]["Protection"];
             /** Naked S */
             naked_s: string;
+            /** Naked Since */
+            naked_since: string | null;
             /** Close Price */
             close_price: string | null;
             /** Close Date */
@@ -1941,6 +1947,8 @@ export interface components {
             protection: components["schemas"]["Protection"];
             /** Naked S */
             naked_s: string;
+            /** Naked Since */
+            naked_since: string | null;
             /** Close Price */
             close_price: string | null;
             /** Close Date */
@@ -4474,6 +4482,7 @@ export interface operations {
         parameters: {
             query?: {
                 open?: boolean | null;
+                trade_id?: string | null;
                 cursor?: string | null;
                 limit?: number;
             };
