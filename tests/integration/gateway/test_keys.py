@@ -81,3 +81,17 @@ async def test_a_key_needs_no_header_against_forgery_since_no_browser_sends_it(h
     alice = await house.signed_in("alice")
     program, _ = await keyed(house, alice, "admin")
     assert (await program.post("/api/keys", json={"name": "another", "scopes": ["read"]})).status_code == 201
+
+
+async def test_who_acts_is_told_with_where_he_sits(house: House) -> None:
+    house.answers[PlaceTrade] = {"id": "t1"}
+    alice = await house.signed_in("alice")
+    program, _ = await keyed(house, alice, "trade")
+    firefox = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"}
+    await alice.post("/api/trades", json=PLACE, headers={"Idempotency-Key": "k1", **firefox})
+    await program.post("/api/trades", json=PLACE, headers={"Idempotency-Key": "k2"})
+    (_, by_hand), (_, by_program) = house.asked
+    assert by_hand.via is not None
+    assert by_hand.via.startswith("the page (Firefox on Linux)")
+    assert by_program.via is not None
+    assert by_program.via.startswith("API key bot")

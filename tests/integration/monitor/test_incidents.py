@@ -43,8 +43,10 @@ async def ended(house: House, version: int) -> None:
     await on_concern_ended(fact, around(fact, key_version=version), house.deps)
 
 
-async def incidents(house: House, *, is_open: bool | None = None, user: str = "ann") -> list[dict[str, Any]]:
-    query = ListIncidents(open=is_open)
+async def incidents(
+    house: House, *, is_open: bool | None = None, trade_id: str | None = None, user: str = "ann"
+) -> list[dict[str, Any]]:
+    query = ListIncidents(open=is_open, trade_id=trade_id)
     found: list[dict[str, Any]] = (await answers.list_incidents(query, around(a_fact(), user=user), house.deps))[
         "incidents"
     ]
@@ -79,3 +81,9 @@ async def test_an_end_that_comes_first_keeps_the_beginning_out(house: House) -> 
 async def test_nobody_sees_anothers_incidents(house: House) -> None:
     await raised(house, 1)
     assert await incidents(house, user="bob") == []
+
+
+async def test_the_incidents_of_one_trade_can_be_asked_for(house: House) -> None:
+    await raised(house, 1)
+    assert len(await incidents(house, trade_id="ann-1")) == 1
+    assert await incidents(house, trade_id="ann-2") == []

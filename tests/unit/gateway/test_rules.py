@@ -12,7 +12,7 @@ from libs.common.errors import InvalidInput
 from libs.common.messages.base import FACTS
 from libs.common.messages.orders import TRADE_FACTS, TradeClosed, TradeUnknown, TradeUnprotected
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
-from services.gateway import frames, names, notes, throttle
+from services.gateway import frames, names, notes, throttle, visitor
 from services.gateway.accounts import network
 from services.gateway.exports import TRADES, cell, cells, lines
 from tests.integration.gateway.facts import NOW, order, trade
@@ -123,3 +123,17 @@ def test_the_brokers_words_are_part_of_the_line() -> None:
     note = notes.of_order(order(OrderStatus.REJECTED, reason="Not enough buying power"))
     assert note is not None
     assert note.data.message.endswith("Entry rejected (Not enough buying power)")
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "named"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130.0", "Edge on Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari on iPhone"),
+        ("<script>alert(1)</script>", ""),
+        ("", ""),
+    ],
+)
+def test_a_browser_is_named_in_our_own_words_only(user_agent: str, named: str) -> None:
+    assert visitor.browser_of(user_agent) == named

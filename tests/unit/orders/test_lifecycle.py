@@ -190,3 +190,25 @@ def test_a_failed_close_holds_again() -> None:
     assert view.trade.status is TradeStatus.FILLED
     with pytest.raises(IllegalTransition):
         asking.failed(view, "a1", "refused", NOW)
+
+
+def test_the_story_tells_when_the_exits_rest_and_how_long_they_did_not() -> None:
+    told = [event for event in protected().events if event.kind == "protection"]
+    assert [event.data for event in told] == [{"protection": Protection.PROTECTED, "bare_s": "1.000"}]
+    assert told[0].text == "protected: stop loss and take profit rest at the broker for all 2, after 1.000 s without"
+
+
+def test_a_report_in_the_story_holds_what_the_broker_answered() -> None:
+    view = working(a_view())
+    view = lifecycle.applied(view, (a_report(view.entry_orders[0], OrderStatus.FILLED, 2, "4.20"),), NOW)
+    (report,) = [event for event in view.events if event.kind == "order_report"]
+    assert report.data | {"id": None} == {
+        "id": None,
+        "role": OrderRole.ENTRY,
+        "status": OrderStatus.FILLED,
+        "filled_qty": 2,
+        "qty": 2,
+        "avg_price": "4.20",
+        "reason": None,
+        "broker_at": NOW.isoformat(),
+    }
