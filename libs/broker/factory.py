@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from libs.broker.base import BrokerMode, BrokerProvider
+from libs.broker.breaker import Breakers
 from libs.broker.budget import UNLIMITED, Budget
 from libs.broker.tradier import TradierBroker
 from libs.broker.tradier_session import Deadlines, TradierSession
@@ -25,6 +27,7 @@ class BrokerFactory:
     live_enabled: bool = False
     stream_urls: Mapping[BrokerMode, str] = field(default_factory=dict)
     """Of a mode whose account stream is elsewhere than the broker says."""
+    breakers: Breakers | None = None
 
     def get_broker(self, mode: BrokerMode, account_id: str, token: str) -> BrokerProvider:
         """Return an account at a venue. Raises: InvalidInput when the mode has no address."""
@@ -38,8 +41,15 @@ class BrokerFactory:
             budget=self.budget,
             deadlines=self.deadlines,
             stream_url=self.stream_urls.get(mode),
+            # Who only asks whose token this is names no account yet, and must not be stopped for another's trouble.
+            breaker=self.breakers.breaker(base_url, account_id) if self.breakers and account_id else None,
         )
         return TradierBroker(session, mode=mode, account_id=account_id, live_enabled=self.live_enabled)
+
+    def paused_until(self, mode: BrokerMode, account_id: str) -> datetime | None:
+        """Tell until when an account's entries are refused because its broker does not answer; None: they are not."""
+        base_url = self.base_urls.get(mode)
+        return self.breakers.paused_until(base_url, account_id) if self.breakers and base_url else None
 
 
 def with_version(base_url: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from libs.broker.base import BrokerMode
+from libs.broker.breaker import Breakers
 from libs.broker.budget_shared import opened_budget
 from libs.broker.factory import BrokerFactory
 from libs.broker.venue_clock import VenueClocks
@@ -32,7 +33,9 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     elsewhere = settings.tradier_stream_url
     stream_urls = dict.fromkeys((BrokerMode.TRADIER_SANDBOX, BrokerMode.TRADIER_LIVE), elsewhere) if elsewhere else {}
     async with opened_budget(chassis.streams, settings, chassis.clock) as budget:
-        factory = BrokerFactory(chassis.http, addresses, budget, stream_urls=stream_urls)
+        factory = BrokerFactory(
+            chassis.http, addresses, budget, stream_urls=stream_urls, breakers=Breakers.of(settings)
+        )
         yield Deps(
             db=chassis.db,
             bus=chassis.bus,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
+from libs.broker.breaker import BreakerSettings
 from libs.broker.budget_settings import BudgetSettings
 
 
-class Settings(BudgetSettings):
+class Settings(BudgetSettings, BreakerSettings):
     """Cadences in real seconds; addresses of the brokers by mode."""
 
     encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")

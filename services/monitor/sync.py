@@ -177,7 +177,7 @@ async def sync_portfolio(work: Job, deps: Deps) -> datetime | timedelta | None:
 
 async def note_failure(account: Account, error: AppError, deps: Deps) -> None:
     """Note why an account could not be read, whatever it was: no account may stop the cycle of another."""
-    if isinstance(error, UpstreamUnavailable) and "retry_after_s" in error.extra:
+    if isinstance(error, UpstreamUnavailable) and "retry_after_s" in error.extra and "paused_until" not in error.extra:
         # Our request budget (or the broker's) says later: nothing is wrong with the account, its feed only grows older.
         log.info("account_read_waits", account=account.account_key, detail=error.detail)
         return

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from libs.broker.breaker import Breakers
 from libs.broker.budget_shared import opened_budget
 from libs.broker.factory import BrokerFactory
 from libs.common.service import Chassis, Service
@@ -60,7 +61,9 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     """Yield what handlers stand on; flows that outlive their request end before the process does."""
     settings: Settings = chassis.settings
     async with opened_budget(chassis.streams, settings, chassis.clock) as budget, asyncio.TaskGroup() as tasks:
-        factory = BrokerFactory(chassis.http, settings.base_urls, budget, settings.deadlines)
+        factory = BrokerFactory(
+            chassis.http, settings.base_urls, budget, settings.deadlines, breakers=Breakers.of(settings)
+        )
         yield Deps(
             db=chassis.db,
             bus=chassis.bus,

@@ -8,6 +8,7 @@ import orjson
 from pydantic import BeforeValidator, Field, SecretStr
 
 from libs.broker.base import BrokerMode
+from libs.broker.breaker import BreakerSettings
 from libs.broker.budget_settings import BudgetSettings
 from libs.broker.tradier_session import Deadlines
 from services.orders.steps import Waits
@@ -17,7 +18,7 @@ def _parsed(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str) else value
 
 
-class Settings(BudgetSettings):
+class Settings(BudgetSettings, BreakerSettings):
     """Addresses of the brokers by mode, deadlines and waits in real seconds."""
 
     encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")

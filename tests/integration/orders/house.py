@@ -14,6 +14,7 @@ from typing import Any, cast
 import httpx
 import orjson
 
+from libs.broker.breaker import Breakers
 from libs.broker.factory import BrokerFactory
 from libs.common.beats import Beats, NoBeats
 from libs.common.bus import Bus
@@ -291,6 +292,7 @@ async def a_house(
     waits: Waits = QUICK,
     user: str = "",
     lease_s: float = 3.0,
+    breakers: Breakers | None = None,
 ) -> AsyncIterator[House]:
     """Open orders' doors for one user with a PAPER account and wide limits; jobs run until the block ends."""
     async with database.opened("orders") as db, HttpClient() as http, contextlib.aclosing(Sim(simulator)) as sim:
@@ -306,7 +308,7 @@ async def a_house(
                 clock=SystemClock(),
                 beats=beats or NoBeats(),
                 settings=settings,
-                factory=BrokerFactory(http=http, base_urls=settings.base_urls, deadlines=settings.deadlines),
+                factory=BrokerFactory(http, settings.base_urls, deadlines=settings.deadlines, breakers=breakers),
                 vault=Vault(settings.encryption_key.get_secret_value()),
                 tasks=tasks,
             )
