@@ -29,7 +29,7 @@ from services.gateway.models_account import (
     SyncStatus,
 )
 from services.gateway.models_trades import ExportAsked
-from services.gateway.permissions import Viewer
+from services.gateway.permissions import Trader, Viewer
 
 router = APIRouter(prefix="/api", tags=["account"], generate_unique_id_function=operation_name)
 
@@ -47,7 +47,7 @@ async def get_account(caller: Viewer, asked: Annotated[AccountAsked, Query()]) -
 
 
 @router.post("/sync", status_code=202, response_model=SyncBegun, responses=problems(*WRITE, NotFound))
-async def sync_now(caller: Viewer, asked: Annotated[AccountAsked, Query()]) -> Response:
+async def sync_now(caller: Trader, asked: Annotated[AccountAsked, Query()]) -> Response:
     """Read all accounts at the broker now; progress comes on the stream."""
     return await caller.ask(SyncNow(account_id=asked.account_id))
 

@@ -20,7 +20,7 @@ from services.gateway.caller import Caller
 from services.gateway.declared import PUBLIC, READ, WRITE, operation_name, problems
 from services.gateway.deps import Deps, deps_of
 from services.gateway.models_auth import LoginBody, Me, PasswordBody, RegisterBody
-from services.gateway.permissions import SESSION_COOKIE, Viewer, refuse_foreign, refuse_forged, session_token
+from services.gateway.permissions import SESSION_COOKIE, Admin, Viewer, refuse_foreign, refuse_forged, session_token
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], generate_unique_id_function=operation_name)
 
@@ -54,7 +54,7 @@ async def logout(request: Request, response: Response) -> None:
 
 
 @router.post("/password", status_code=204, responses=problems(*WRITE, Throttled))
-async def change_password(request: Request, caller: Viewer, body: PasswordBody) -> None:
+async def change_password(request: Request, caller: Admin, body: PasswordBody) -> None:
     """Change the password and end every other session."""
     await accounts.change_password(caller, body.current_password, body.new_password, visit_of(request))
 

@@ -21,12 +21,11 @@ pytestmark = pytest.mark.faults
 
 FOR_ANY_KEY = {
     ("post", "/api/auth/register"), ("post", "/api/auth/login"), ("post", "/api/auth/logout"),
-    ("post", "/api/auth/password"), ("post", "/api/sync"), ("post", "/api/notifications/trades/read-all"),
-    ("post", "/api/notifications/trades/{id}/read"),
+    ("post", "/api/notifications/trades/read-all"), ("post", "/api/notifications/trades/{id}/read"),
 }  # fmt: skip
 """Unsafe methods that need no more than looking: they trade nothing and change no account."""
 
-FOR_TRADING_KEYS = "/api/trades"
+FOR_TRADING_KEYS = ("/api/trades", "/api/sync")
 PLACEABLE: Json = {
     "ticker": "SPY", "option_type": "CALL", "strike": "500", "expiry": "2027-01-15", "qty": 1,
     "entry": {"type": "market"}, "sl_price": "1.00",
@@ -34,6 +33,7 @@ PLACEABLE: Json = {
 FITTING: dict[tuple[str, str], Json] = {
     ("post", "/api/trades"): PLACEABLE,
     ("post", "/api/keys"): {"name": "another", "scopes": ["admin"]},
+    ("post", "/api/auth/password"): {"current_password": "no matter", "new_password": "another password"},
     ("put", "/api/settings"): {"sounds": False},
     ("put", "/api/settings/credentials"): {"broker_mode": "PAPER", "account_id": "VA1", "token": "t"},
     ("post", "/api/settings/credentials/test"): {"broker_mode": "PAPER", "account_id": "VA1"},

@@ -5,8 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from libs.common.handlers import Reply
+from libs.common.messages.monitor import SyncNow
 from libs.common.messages.orders import ListTrades, PlaceTrade
-from tests.integration.gateway.house import House
+from tests.integration.gateway.house import PASSWORD, House
 
 pytestmark = pytest.mark.integration
 
@@ -47,6 +49,17 @@ async def test_a_key_is_shown_once_and_does_what_its_scopes_say(house: House) ->
     assert len(listed) == 4
     assert not any("secret" in key for key in listed)
     assert (await reader.get("/api/auth/me")).json()["scopes"] == ["read"]
+
+
+async def test_only_a_key_that_may_trade_asks_for_a_sync_and_only_one_for_the_account_changes_the_password(
+    house: House,
+) -> None:
+    house.answers[SyncNow] = Reply.of({"accounts": []}, 202)
+    alice = await house.signed_in("alice")
+    keys = [(await keyed(house, alice, scope))[0] for scope in ("read", "trade", "admin")]
+    assert [(await key.post("/api/sync")).status_code for key in keys] == [403, 202, 202]
+    change = {"current_password": PASSWORD, "new_password": "another long password"}
+    assert [(await key.post("/api/auth/password", json=change)).status_code for key in keys] == [403, 403, 204]
 
 
 async def test_a_revoked_key_is_over_at_once(house: House) -> None:
