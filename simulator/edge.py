@@ -182,7 +182,8 @@ class Edge:
         token = headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ").strip()
         token = token or params.get("token", "")
         account = account_of(token)
-        world.note(method, path, hash_of(token), account)
+        tag = params.get("tag") if method == "POST" and not is_preview(params) else None
+        world.note(method, path, hash_of(token), account, tag=tag)
         if world.toggles.latency_ms:
             await asyncio.sleep(world.toggles.latency_ms / 1000)
         found, parts = self._find(method, path)

@@ -56,12 +56,12 @@ async def orders(world: World, request: Request) -> Response:
 
 async def requests(world: World, request: Request) -> Response:
     """List the requests received, oldest first."""
-    wanted = request.query_params.get("account")
+    wanted, method = request.query_params.get("account"), request.query_params.get("method")
     rows = [
         {"time": one.at.isoformat(), "method": one.method, "path": one.path, "token_hash": one.token_hash,
-         "account": one.account}
+         "account": one.account, "tag": one.tag}
         for one in world.requests
-        if wanted in (None, one.account)
+        if wanted in (None, one.account) and method in (None, one.method)
     ]  # fmt: skip
     return answer(rows)
 

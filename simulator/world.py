@@ -43,6 +43,8 @@ class Seen:
     path: str
     token_hash: str
     account: str
+    tag: str | None = None
+    """With which tag an order was placed; a preview has none."""
 
 
 class World:
@@ -246,6 +248,6 @@ class World:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.woken.wait(), self.next_beat_s())
 
-    def note(self, method: str, path: str, token_hash: str, account: str) -> None:
+    def note(self, method: str, path: str, token_hash: str, account: str, *, tag: str | None = None) -> None:
         """Remember a request."""
-        self.requests.append(Seen(datetime.now(UTC), method, path, token_hash, account))
+        self.requests.append(Seen(datetime.now(UTC), method, path, token_hash, account, tag))

@@ -24,6 +24,12 @@ MOST_SKIPPED = 3
 """More in CI, and the run fails: a suite that skips its way to green proves nothing."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the campaign's seed and length; without them a short one with a fixed seed is run."""
+    parser.addoption("--seed", type=int, default=1, help="of the campaign's script (1)")
+    parser.addoption("--minutes", type=float, default=0.7, help="how long the campaign trades, about (0.7)")
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run of CI that would pass by skipping; `-ra` prints each reason."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -106,6 +106,10 @@ class Simulator:
         """List every order of an account, legs included."""
         return list(self._get("/_control/orders", account=account))
 
+    def orders_of_all(self) -> list[dict[str, Any]]:
+        """List every order of every account."""
+        return list(self._get("/_control/orders"))
+
     def legs(self, account: str) -> list[dict[str, Any]]:
         """List everything of an account that can execute: legs, and orders without legs."""
         return [leg for order in self.orders(account) for leg in (order.get("leg") or [order])]
@@ -126,17 +130,37 @@ class Simulator:
         """Let the next matching requests go wrong."""
         self._post("/_control/faults", match={"method": method, "path": path}, kind=kind, times=times, **more)
 
-    def event(self, **event: Any) -> None:
+    def event(self, **event: Any) -> Any:
         """Let something happen at the broker without us."""
-        self._post("/_control/events", **event)
+        return self._post("/_control/events", **event)
 
-    def requests(self) -> list[dict[str, Any]]:
-        """List every request that came in."""
-        return list(self._get("/_control/requests"))
+    def toggle(self, **changes: Any) -> None:
+        """Choose how the broker behaves where no document settles it."""
+        self._post("/_control/toggles", **changes)
+
+    def toggles(self) -> dict[str, Any]:
+        """Read how it behaves."""
+        return dict(self._get("/_control/toggles"))
+
+    def release(self, symbol: str) -> None:
+        """Let a price follow its path again."""
+        self._post("/_control/release", symbol=symbol)
+
+    def forget_faults(self) -> None:
+        """Withdraw the faults that wait."""
+        self._http.delete("/_control/faults").raise_for_status()
+
+    def requests(self, **wanted: str) -> list[dict[str, Any]]:
+        """List every request that came in, of an `account` or `method`."""
+        return list(self._get("/_control/requests", **wanted))
 
     def cash(self) -> Any:
         """Read the truth about money."""
         return self._get("/_control/cash")
+
+    def pay(self, account: str, amount: str) -> None:
+        """Pay money in."""
+        self._post("/_control/cash", account=account, amount=amount)
 
     def session(self, state: str) -> None:
         """Open or close the market."""
@@ -148,8 +172,10 @@ class Simulator:
         found = answer.json()
         return next(iter(found.values())) if isinstance(found, dict) and len(found) == 1 else found
 
-    def _post(self, path: str, **body: Any) -> None:
-        self._http.post(path, json=body).raise_for_status()
+    def _post(self, path: str, **body: Any) -> Any:
+        answer = self._http.post(path, json=body)
+        answer.raise_for_status()
+        return answer.json()
 
 
 def _free_port() -> int:

@@ -215,6 +215,16 @@ def test_every_request_is_remembered_without_its_token(trader: Trader) -> None:
     assert all(trader.token not in str(one) for one in seen)
 
 
+def test_a_placement_is_remembered_with_its_tag_and_a_preview_without(trader: Trader) -> None:
+    option = trader.option()
+    order = {"class": "option", "symbol": "SPY", "option_symbol": option, "side": "buy_to_open", "quantity": 1,
+             "type": "market", "duration": "day", "tag": "bk-once"}  # fmt: skip
+    trader.post("/orders", {**order, "preview": "true"})
+    trader.post("/orders", order)
+    seen = trader.http.get("/_control/requests", params={"account": trader.account, "method": "POST"}).json()
+    assert [(one["method"], one["tag"]) for one in seen] == [("POST", None), ("POST", "bk-once")]
+
+
 def test_cash_tells_money_value_and_result(trader: Trader) -> None:
     option, _ = trader.protected(quantity=2)
     assert trader.cash() | {"positions": {}} == {

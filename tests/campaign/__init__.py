@@ -1,0 +1,1 @@
+"""A seeded random campaign against a whole stack, and the checker that says whether anything was lost."""

@@ -1,0 +1,204 @@
+"""Runs a script on a stack, chapter after chapter: trade while things go wrong, leave it in peace, check everything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from tests.campaign import figures
+from tests.campaign.asking import Asked, Ledger
+from tests.campaign.checker import findings
+from tests.campaign.hands import Hand, Theirs
+from tests.campaign.picture import Picture, Row, read_picture
+from tests.campaign.script import CHAPTER_S, CONTRACTS, HANDS, PEOPLE, Chapter
+from tests.campaign.troubles import Mischief
+from tests.faults.books import balanced_books
+from tests.faults.outage import state_of
+from tests.journey.stack import Simulator, Stack
+from tests.journey.trader import Json, Trader, eventually
+
+ENVIRONMENT = {
+    "ORDER_SYNC_S": "2", "HOT_SYNC_S": "0.5", "PORTFOLIO_SYNC_S": "3", "SNAPSHOT_S": "30",
+    "BROKER_READ_S": "1.5", "BROKER_WRITE_S": "1.5", "LEASE_S": "5", "RECOVERY_S": "2",
+    "BUDGET_TRADING_PER_MIN": "600", "BUDGET_STANDARD_PER_MIN": "600", "BUDGET_MARKET_PER_MIN": "600",
+    "ORDER_WAITS": '{"send_by_s": 5, "look_every_s": 0.5, "look_gap_entry_s": 3, "look_gap_exit_s": 1, "recancel_s": 1,'
+    ' "cancel_alarm_s": 4, "naked_alarm_s": 1, "partial_exit_grace_s": 1, "orphan_grace_s": 1, "steady_s": 2,'
+    ' "stop_limit_grace_s": 1, "away_read_s": 1, "retry_first_s": 0.2, "retry_last_s": 3, "close_retry_s": 3,'
+    ' "queue_settle_s": 1, "queue_poll_s": 0.5}',
+}  # fmt: skip
+"""Every wait at a fraction of its real value, so that minutes hold much."""
+SETTINGS = {
+    "max_positions": 1000, "account_balance": "10000000", "daily_loss_limit": "9000000", "heat_limit_pct": "1000",
+    "partial_entry_grace_s": 1, "repair_delay_s": 1,
+}  # fmt: skip
+TICKERS = ("SPY", "QQQ", "IWM", "AAPL", "MSFT", "XLF")
+RICH = "10000000"
+READY_S = 90.0
+SETTLED_S = 75.0
+TRUTH_S = 40.0
+
+
+class CampaignFailed(AssertionError):
+    """Something was lost, doubled or left; says what."""
+
+
+@dataclass
+class Campaign:
+    """One run of a script. `stack` is up; `seed` only names the run."""
+
+    stack: Stack
+    seed: int
+    ledger: Ledger = field(default_factory=Ledger)
+    theirs: Theirs = field(default_factory=Theirs)
+    moves: Counter[str] = field(default_factory=Counter)
+    placements: dict[tuple[str, str], Row] = field(default_factory=dict)
+    people: list[Trader] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    contracts: list[Json] = field(default_factory=list)
+
+    def run(self, script: tuple[Chapter, ...]) -> dict[str, Any]:
+        """Play every chapter; returns the figures. Raises: CampaignFailed."""
+        state = state_of(self.stack)
+        with Simulator(state["simulator_url"]) as world:
+            self.world = world
+            self.mischief = Mischief(self.stack, world, self.ledger, state["nats_url"], calm=world.toggles())
+            self._gather()
+            for chapter in script:
+                self._play(chapter)
+            self._go_home()
+            balanced_books(self.stack, SETTLED_S)
+            return figures.figures(self.stack, self.ledger, self.mischief.counted, self.moves)
+
+    def _gather(self) -> None:
+        """Let people join, each with an account of the paper broker, and choose what may be traded."""
+        for number in range(PEOPLE):
+            person = Trader(self.stack.gateway_url, f"p{number}{int(time.time())}").join()
+            self.people.append(person)
+            settings = person.insist("PUT", "/api/settings", SETTINGS)
+            self.accounts.append(str(settings["account_id"]))
+            self.world.pay(str(settings["account_id"]), RICH)
+        self._list_contracts()
+
+    def _list_contracts(self) -> None:
+        each = CONTRACTS // len(TICKERS)
+        kinds = [(nth // 2, "CALL" if nth % 2 else "PUT") for nth in range(each)]
+        self.contracts = [
+            self.people[0].contract(ticker, nth, kind) for nth, kind in kinds for ticker in TICKERS
+        ]  # fmt: skip
+
+    def _play(self, chapter: Chapter) -> None:
+        """Trade and make trouble for a while, then leave everything in peace and check."""
+        self.ledger.say(f"── chapter {chapter.number}")
+        over = threading.Event()
+        hands = [self._hand(number, over) for number in range(HANDS)]
+        work = [
+            threading.Thread(target=one.live, args=(lives,)) for one, lives in zip(hands, chapter.hands, strict=True)
+        ]
+        work.append(threading.Thread(target=self.mischief.make, args=(chapter.troubles, over)))
+        for thread in work:
+            thread.start()
+        over.wait(CHAPTER_S)
+        over.set()
+        for thread in work:
+            thread.join(60)
+        self.mischief.take_back()
+        for hand in hands:
+            self.moves.update(hand.done)
+        failures = [repr(failure) for hand in hands for failure in hand.failures]
+        self._fail_unless(not failures, failures)
+        self.settle()
+        if chapter.number % 2:
+            self._close_all()
+
+    def _hand(self, number: int, over: threading.Event) -> Hand:
+        person = number % len(self.people)
+        return Hand(
+            self.people[person], self.accounts[person], self.world, self.contracts, self.ledger, self.theirs, over
+        )
+
+    # ── peace ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def settle(self) -> None:
+        """Wait until nothing is under way, and hold that nothing is wrong. Raises: CampaignFailed."""
+        self._fail_unless(eventually(self.stack.is_ready, READY_S), ["the stack is not ready"])
+        self._learn_truths()
+        last: list[str] = ["nothing could be read"]
+
+        def is_right() -> bool:
+            try:
+                last[:] = findings(self.picture())
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                last[:] = [f"unreadable: {error!r}"]
+            return not last
+
+        steady = eventually(is_right, SETTLED_S)
+        self._fail_unless(steady, last)
+
+    def picture(self) -> Picture:
+        """Read both sides now."""
+        for one in self.world.requests(method="POST"):
+            if one["tag"]:
+                self.placements[one["tag"], one["time"]] = one
+        return read_picture(
+            str(state_of(self.stack)["database_url"]),
+            self.world,
+            list(self.placements.values()),
+            frozenset(self.theirs.order_ids),
+            frozenset(self.accounts),
+        )
+
+    def _learn_truths(self) -> None:
+        """Ask every request again with its key: who was left without an answer learns it, the others hear the same."""
+        wrong = []
+        over = threading.Event()
+        for asked in self.ledger.asked:
+            if asked.is_verified or not (asked.is_done or not asked.is_clear):
+                continue
+            before = asked.trade_id if asked.is_done else None
+            asked.insist(over, TRUTH_S)
+            wrong += _not_the_truth(asked, before)
+            asked.is_verified = True
+        self._fail_unless(not wrong, wrong)
+
+    def _close_all(self) -> None:
+        """Let everybody close what is open, as often as it takes."""
+        for person in self.people:
+            eventually(lambda person=person: self._closed_all(person), 30)  # type: ignore[misc]
+        self.settle()
+
+    def _closed_all(self, person: Trader) -> bool:
+        answer = person.call("GET", "/api/trades?status=OPEN&limit=200")
+        trades = answer.json()["trades"] if answer.is_success else [{}]
+        for trade in filter(None, trades):
+            path = f"/api/trades/{trade['id']}/close"
+            self.ledger.ask(person, path, {"version": trade["version"]}, threading.Event())
+        return not trades
+
+    def _go_home(self) -> None:
+        """End everything: nothing is open, nothing works."""
+        self._close_all()
+        picture = self.picture()
+        left = [str(trade["id"]) for trade in picture.trades.values() if trade["status"] != "CLOSED"]
+        works = [leg["id"] for leg in picture.legs() if leg["status"] in ("open", "pending", "partially_filled")]
+        self._fail_unless(not left and not works, [f"still open: {left}", f"still working: {works}"])
+
+    def _fail_unless(self, holds: bool, words: list[str]) -> None:
+        if not holds:
+            raise CampaignFailed("\n".join(words[:40]))
+
+
+def _not_the_truth(asked: Asked, before: str | None) -> list[str]:
+    """Say what is wrong with the answer to a request that was sent again."""
+    name = f"{asked.trader.name} {asked.path} {asked.key}: {asked.statuses}"
+    if not asked.is_clear:
+        return [f"nobody ever said what became of {name}: {asked.last}"]
+    if before is not None and asked.trade_id is not None and asked.trade_id != before:
+        return [f"two trades for one key, {before} and {asked.trade_id}: {name}"]
+    if before is not None and asked.last.get("code") in ("idempotency_mismatch", "not_found"):
+        return [f"the key is forgotten: {name}: {asked.last}"]
+    return [f"an internal error: {name}: {asked.last}"] if 500 in asked.statuses else []

@@ -1,0 +1,253 @@
+"""What must hold whenever a stack is quiet, however it came there. Pure: two sides of the truth in, findings out.
+
+1. One broker order per intent: no tag twice, none that nobody meant, none for what was settled as never placed.
+2. No working leg without a position, no working entry beside exits, no position below zero.
+3. No position of ours without the exits it asked for, unless an incident is open.
+4. Every order is what the broker says it is, and every trade what its orders say.
+5. Results are the broker's money, to the cent; every dollar there is ours or somebody else's by name.
+6. No entry reached the broker after its `send_by`; nothing was posted twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+from tests.campaign.picture import WORKING, Picture, Row, flow_usd, held_qty, time_of
+
+LATE = timedelta(seconds=0.5)
+"""How much later than it left a request may be noted on a busy machine."""
+TERMINAL = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED"})
+SAID = {
+    "open": "WORKING", "pending": "WORKING", "partially_filled": "PARTIAL", "filled": "FILLED",
+    "canceled": "CANCELLED", "rejected": "REJECTED", "expired": "EXPIRED",
+}  # fmt: skip
+NEVER_THERE = frozenset({"not_placed", "never sent"})
+ELSEWHERE = frozenset({"CLOSED_AT_BROKER", "EXPIRED_ITM", "EXPIRED_OTM"})
+"""Ends that our own orders need not explain."""
+CENT = Decimal("0.01")
+
+
+def findings(picture: Picture) -> list[str]:
+    """List what is wrong; empty when everything holds."""
+    return [f"{rule.__name__.strip('_')}: {words}" for rule in RULES for words in rule(picture)]
+
+
+# ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _one_order_per_intent(picture: Picture) -> Iterator[str]:
+    ours = {row["tag"]: row for row in picture.orders}
+    times = Counter(top["tag"] for top in picture.at_broker if top["tag"])
+    yield from (f"tag {tag} stands at the broker {count} times" for tag, count in times.items() if count > 1)
+    known = {str(row["broker_order_id"]) for row in picture.orders} | {str(r["group_order_id"]) for r in picture.orders}
+    for top in picture.at_broker:
+        if top["id"] in picture.theirs:
+            continue
+        row = ours.get(top["tag"] or "")
+        if row is None:
+            yield f"nobody meant order {top['id']} ({top['class']} {top['status']}, tag {top['tag']})"
+        elif str(top["id"]) not in known:
+            yield f"order {top['id']} of tag {top['tag']} ({top['status']}) is not known: {_brief(row)}"
+    posted = Counter(one["tag"] for one in picture.placements if one["tag"])
+    yield from (f"tag {tag} was posted {count} times" for tag, count in posted.items() if count > 1)
+    yield from (
+        f"tag {tag} was posted and nobody meant it" for tag in posted if tag.startswith("bk-") and tag not in ours
+    )
+
+
+def _orders_are_what_the_broker_says(picture: Picture) -> Iterator[str]:
+    legs = {str(leg["id"]): leg for leg in picture.legs()}
+    for row in picture.orders:
+        if row["status"] in ("INTENT", "SENT", "UNKNOWN"):
+            yield f"still {row['status']}: {_brief(row)}"
+            continue
+        leg = legs.get(str(row["broker_order_id"]))
+        if leg is None:
+            if row["broker_order_id"] is not None:
+                yield f"the broker has no order {row['broker_order_id']}: {_brief(row)}"
+            elif row["status"] not in ("CANCELLED", "REJECTED"):
+                yield f"no broker order is named: {_brief(row)}"
+            continue
+        said = SAID[leg["status"]]
+        if said == "WORKING" and leg["exec_quantity"]:
+            said = "PARTIAL"
+        if row["status"] != said and not (row["status"] == "FILLED" and leg["exec_quantity"] == row["qty"]):
+            yield f"the broker says {leg['status']}: {_brief(row)}"
+        if int(leg["exec_quantity"]) != row["filled_qty"]:
+            yield f"the broker executed {leg['exec_quantity']}: {_brief(row)}"
+        elif row["filled_qty"] and abs(Decimal(str(leg["avg_fill_price"])) - row["avg_price"]) >= CENT / 100:
+            yield f"the broker's average is {leg['avg_fill_price']}, not {row['avg_price']}: {_brief(row)}"
+
+
+def _nothing_late(picture: Picture) -> Iterator[str]:
+    came = {one["tag"]: time_of(one) for one in picture.placements if one["tag"]}
+    for row in picture.orders:
+        at = came.get(row["tag"])
+        if at is not None and row["send_by"] is not None and at > row["send_by"] + LATE:
+            yield f"sent {(at - row['send_by']).total_seconds():.1f} s too late: {_brief(row)}"
+
+
+# ── positions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _no_leg_without_a_position(picture: Picture) -> Iterator[str]:
+    for leg in _ours_working(picture, "sell"):
+        if picture.held_at_broker(leg["account"], leg["option_symbol"]) <= 0:
+            yield f"leg {leg['id']} of {leg['tag']} works and {leg['account']} holds no {leg['option_symbol']}"
+
+
+def _no_entry_beside_exits(picture: Picture) -> Iterator[str]:
+    exits = {(leg["account"], leg["option_symbol"]): leg["group"] for leg in _ours_working(picture, "sell")}
+    for leg in _ours_working(picture, "buy_to_open"):
+        group = exits.get((leg["account"], leg["option_symbol"]))
+        if group is not None and group != leg["group"]:
+            yield f"entry {leg['id']} works beside exits {group} in {leg['option_symbol']}"
+
+
+def _ours_working(picture: Picture, side: str) -> list[Row]:
+    return [
+        leg
+        for leg in picture.legs()
+        if leg["group"] not in picture.theirs and leg["status"] in WORKING and str(leg["side"]).startswith(side)
+    ]
+
+
+def _no_position_below_zero(picture: Picture) -> Iterator[str]:
+    for account, row in picture.cash.items():
+        for symbol, quantity in row["positions"].items():
+            about = [one for one in picture.incidents if (one["account_id"], one["occ_symbol"]) == (account, symbol)]
+            if quantity < 0 and len(symbol) > 6 and not any(one["kind"] == "short" for one in about):
+                yield f"{account} is short {quantity} {symbol}"
+
+
+def _held_is_there(picture: Picture) -> Iterator[str]:
+    held: Counter[tuple[str, str]] = Counter()
+    for trade in picture.trades.values():
+        if trade["status"] != "CLOSED":
+            held[trade["account_id"], trade["occ_symbol"]] += held_qty(picture.of_trade(trade["id"]))
+    for (account, symbol), quantity in held.items():
+        there = picture.held_at_broker(account, symbol)
+        about = [one for one in picture.incidents if (one["account_id"], one["occ_symbol"]) == (account, symbol)]
+        if there < quantity and not about:
+            yield f"{account} holds {there} {symbol}, our trades say {quantity}"
+
+
+def _no_holding_is_naked(picture: Picture) -> Iterator[str]:
+    cover: dict[tuple[str, str, str], int] = defaultdict(int)
+    for leg in picture.legs():
+        if leg["status"] in WORKING and leg["side"] == "sell_to_close":
+            kind = "stop" if str(leg["type"]).startswith("stop") else "target"
+            cover[leg["account"], leg["option_symbol"], kind] += int(leg["quantity"] - leg["exec_quantity"])
+    for trade in picture.trades.values():
+        held = held_qty(picture.of_trade(trade["id"]))
+        if trade["status"] == "CLOSED" or held <= 0 or trade["protection"] == "SETTLING":
+            continue
+        place = (trade["account_id"], trade["occ_symbol"])
+        for kind, price in (("stop", trade["sl_price"]), ("target", trade["tp_price"])):
+            if price is not None and cover[*place, kind] < held and not picture.has_incident(trade):
+                under = f"{cover[*place, kind]} under a {kind}"
+                yield f"{held} are held, {under}, and no incident is open: {_trade(trade)}"
+
+
+# ── trades and money ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _trades_are_what_their_orders_say(picture: Picture) -> Iterator[str]:
+    acting = {row["trade_id"] for row in picture.actions}
+    for trade in picture.trades.values():
+        orders = picture.of_trade(trade["id"])
+        entries = [row for row in orders if row["role"] == "ENTRY"]
+        bought, over = sum(row["filled_qty"] for row in entries), all(row["status"] in TERMINAL for row in entries)
+        held, status = held_qty(orders), trade["status"]
+        if trade["filled_qty"] != bought:
+            yield f"filled_qty is {trade['filled_qty']}, its entries say {bought}: {_trade(trade)}"
+        wanted = _state_of(bought, held, over=over)
+        if status == "CLOSING" and not picture.has_incident(trade) and trade["id"] not in acting:
+            yield f"closing, and nobody closes it: {_trade(trade)}"
+        elif status == "CLOSED" and wanted != "CLOSED" and trade["close_reason"] not in ELSEWHERE:
+            yield f"closed, but its orders say {wanted}, {held} held: {_trade(trade)}"
+        elif status not in (wanted, "CLOSED", "CLOSING"):
+            yield f"its orders say {wanted}: {_trade(trade)}"
+        if trade["id"] in acting and trade["status"] == "CLOSED":
+            yield f"something is still asked of a trade that is over: {_trade(trade)}"
+
+
+def _state_of(bought: int, held: int, *, over: bool) -> str:
+    if not over:
+        return "PARTIAL" if bought else "OPEN"
+    return "FILLED" if held > 0 else "CLOSED"
+
+
+def _results_are_the_brokers_money(picture: Picture) -> Iterator[str]:
+    legs = {str(leg["id"]): leg for leg in picture.legs()}
+    for trade in picture.trades.values():
+        if trade["status"] != "CLOSED":
+            continue
+        orders = picture.of_trade(trade["id"])
+        mine = [legs[str(row["broker_order_id"])] for row in orders if str(row["broker_order_id"]) in legs]
+        flow = sum((flow_usd(leg, trade["multiplier"]) for leg in mine if leg["exec_quantity"]), Decimal(0))
+        corrected = sum(
+            (row["amount_usd"] for row in picture.corrections if row["trade_id"] == trade["id"]), Decimal(0)
+        )
+        result = (trade["realized_pnl"] or Decimal(0)) + corrected
+        held = held_qty(orders)
+        if held > 0 and trade["close_reason"] in ELSEWHERE:
+            explained = _sold_elsewhere(picture, trade, held)
+            if not any(abs(result - flow - one) < CENT for one in explained):
+                yield f"result {result}, own orders {flow}, elsewhere one of {explained}: {_trade(trade)}"
+        elif abs(result - flow) >= CENT:
+            yield f"result {result}, the broker's money {flow}: {_trade(trade)}"
+
+
+def _sold_elsewhere(picture: Picture, trade: Row, held: int) -> list[Decimal]:
+    """List what may have been got for what somebody else sold, or what became of it at its expiry."""
+    sales = [
+        leg
+        for leg in picture.legs()
+        if leg["group"] in picture.theirs
+        and (leg["account"], leg["option_symbol"]) == (trade["account_id"], trade["occ_symbol"])
+        and str(leg["side"]).startswith("sell")
+        and leg["exec_quantity"]
+    ]
+    return [Decimal(str(leg["avg_fill_price"])) * held * trade["multiplier"] for leg in sales] or [Decimal(0)]
+
+
+def _every_dollar_has_a_name(picture: Picture) -> Iterator[str]:
+    known = {str(row["broker_order_id"]) for row in picture.orders}
+    flows: dict[str, Decimal] = defaultdict(Decimal)
+    for leg in picture.legs():
+        if leg["exec_quantity"] and (str(leg["id"]) in known or leg["group"] in picture.theirs):
+            flows[leg["account"]] += flow_usd(leg, 100 if leg["option_symbol"] else 1)
+    for account, row in picture.cash.items():
+        moved = Decimal(str(row["cash"])) - Decimal(str(row["deposited"]))
+        has_shares = any(len(symbol) <= 6 for symbol in row["positions"])
+        if abs(moved - flows[account]) >= CENT and not has_shares:
+            yield f"{account}: the cash moved by {moved}, known orders by {flows[account]}"
+
+
+def _brief(row: Row) -> str:
+    words = ("trade_id", "role", "status", "qty", "filled_qty", "tag", "broker_order_id", "reason")
+    return " ".join(f"{word}={row[word]}" for word in words)
+
+
+def _trade(trade: Row) -> str:
+    words = ("id", "username", "account_id", "occ_symbol", "status", "protection", "qty", "filled_qty", "close_reason")
+    return " ".join(f"{word}={trade[word]}" for word in words)
+
+
+RULES: tuple[Callable[[Picture], Iterator[str]], ...] = (
+    _one_order_per_intent,
+    _orders_are_what_the_broker_says,
+    _nothing_late,
+    _no_leg_without_a_position,
+    _no_entry_beside_exits,
+    _no_position_below_zero,
+    _held_is_there,
+    _no_holding_is_naked,
+    _trades_are_what_their_orders_say,
+    _results_are_the_brokers_money,
+    _every_dollar_has_a_name,
+)

@@ -1,0 +1,111 @@
+"""Both sides of the truth at one moment: our rows as stored, and the broker's own books."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+from tests.journey.stack import Simulator
+
+Row = dict[str, Any]
+WORKING = frozenset({"open", "partially_filled", "pending"})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything the checker compares. Broker orders as `/_control/orders` words them, groups with their legs."""
+
+    trades: dict[str, Row]
+    orders: list[Row]
+    """Our broker orders, a row per leg."""
+    actions: list[Row]
+    corrections: list[Row]
+    incidents: list[Row]
+    """Open ones."""
+    at_broker: list[Row]
+    cash: dict[str, Row]
+    placements: list[Row]
+    """Every request that placed something, with its tag and time."""
+    theirs: frozenset[int] = frozenset()
+    """Orders that somebody else gave in our accounts."""
+
+    def of_trade(self, trade_id: str) -> list[Row]:
+        """List the orders of a trade."""
+        return [row for row in self.orders if row["trade_id"] == trade_id]
+
+    def legs(self) -> list[Row]:
+        """List what can execute at the broker; each leg knows its group's id, class and tag."""
+        return [
+            {**leg, "group": top["id"], "tag": top["tag"], "group_class": top["class"]}
+            for top in self.at_broker
+            for leg in top["leg"] or [top]
+        ]
+
+    def held_at_broker(self, account: str, symbol: str) -> int:
+        """Return what the broker holds of a contract."""
+        return int(self.cash.get(account, {}).get("positions", {}).get(symbol, 0))
+
+    def has_incident(self, trade: Row, *kinds: str) -> bool:
+        """Say whether an open incident speaks of a trade or its contract."""
+        return any(
+            (row["trade_id"] == trade["id"] or (row["account_id"], row["occ_symbol"])
+             == (trade["account_id"], trade["occ_symbol"])) and (not kinds or row["kind"] in kinds)
+            for row in self.incidents
+        )  # fmt: skip
+
+
+def held_qty(orders: list[Row]) -> int:
+    """Return what our own orders hold."""
+    return sum(int(row["filled_qty"]) * (1 if row["role"] in ("ENTRY", "COVER") else -1) for row in orders)
+
+
+def flow_usd(leg: Row, multiplier: int = 100) -> Decimal:
+    """Return what an order's executions did to the cash."""
+    amount = Decimal(str(leg["exec_quantity"])) * Decimal(str(leg["avg_fill_price"] or 0)) * multiplier
+    return -amount if str(leg["side"]).startswith("buy") else amount
+
+
+def read_picture(
+    database_url: str, world: Simulator, placements: list[Row], theirs: frozenset[int], accounts: frozenset[str]
+) -> Picture:
+    """Read both sides now; what is not of these accounts is left out."""
+    rows = asyncio.run(_rows(database_url))
+    return Picture(
+        trades={row["id"]: row for row in rows["trades"]},
+        orders=rows["broker_orders"],
+        actions=rows["actions"],
+        corrections=rows["corrections"],
+        incidents=rows["incidents"],
+        at_broker=[one for one in world.orders_of_all() if one["account"] in accounts],
+        cash={row["account"]: row for row in world.cash() if row["account"] in accounts},
+        placements=placements,
+        theirs=theirs,
+    )
+
+
+_QUERIES = {
+    "trades": "select * from orders.trades",
+    "broker_orders": "select * from orders.broker_orders order by created_at, id",
+    "actions": "select * from orders.actions where state in ('REQUESTED', 'QUEUED', 'RUNNING')",
+    "corrections": "select * from orders.corrections",
+    "incidents": "select * from monitor.incidents where ended_at is null",
+}
+
+
+async def _rows(url: str) -> dict[str, list[Row]]:
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return {name: [dict(row) for row in await connection.fetch(query)] for name, query in _QUERIES.items()}
+    finally:
+        await connection.close()
+
+
+def time_of(request: Row) -> datetime:
+    """Read when a request came in."""
+    return datetime.fromisoformat(request["time"])

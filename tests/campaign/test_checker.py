@@ -1,0 +1,232 @@
+"""The checker finds what it is for: a right picture has no findings, each break of a rule has its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.campaign.checker import RULES, findings
+from tests.campaign.picture import Picture, Row
+
+AT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+HELD, OVER = "SPY261218C00500000", "QQQ261218C00400000"
+ACCOUNT = "VA00000001"
+
+
+def ours(trade_id: str, role: str, broker_id: int, **more: Any) -> Row:
+    row = {"id": f"o{broker_id}", "trade_id": trade_id, "role": role, "status": "FILLED", "qty": 2, "filled_qty": 2,
+           "tag": f"bk-{trade_id}-{role[:2]}", "broker_order_id": str(broker_id), "group_order_id": str(broker_id),
+           "reason": None, "avg_price": Decimal("4.00"), "send_by": None}  # fmt: skip
+    return row | more
+
+
+def theirs(broker_id: int, symbol: str, side: str, **more: Any) -> Row:
+    row = {"account": ACCOUNT, "id": broker_id, "class": "option", "status": "filled", "tag": None,
+           "type": "market", "option_symbol": symbol, "side": side, "quantity": 2, "exec_quantity": 2,
+           "avg_fill_price": 4.0, "leg": []}  # fmt: skip
+    return row | more
+
+
+def trade(trade_id: str, symbol: str, **more: Any) -> Row:
+    row = {"id": trade_id, "username": "ann", "account_id": ACCOUNT, "occ_symbol": symbol, "status": "FILLED",
+           "protection": "PROTECTED", "qty": 2, "filled_qty": 2, "close_reason": None, "sl_price": Decimal(3),
+           "tp_price": Decimal(6), "multiplier": 100, "realized_pnl": None}  # fmt: skip
+    return row | more
+
+
+@dataclass
+class Draft:
+    """A picture that can still be spoilt."""
+
+    trades: dict[str, Row]
+    orders: dict[int, Row]
+    at_broker: dict[int, Row]
+    positions: dict[str, int]
+    cash: Decimal
+    incidents: list[Row] = field(default_factory=list)
+    placements: list[Row] = field(default_factory=list)
+    actions: list[Row] = field(default_factory=list)
+    by_hand: frozenset[int] = frozenset()
+
+    def picture(self) -> Picture:
+        row = {"account": ACCOUNT, "cash": float(self.cash), "deposited": 0.0, "positions": self.positions}
+        return Picture(
+            trades=self.trades, orders=list(self.orders.values()), actions=self.actions, corrections=[],
+            incidents=self.incidents, at_broker=list(self.at_broker.values()), cash={ACCOUNT: row},
+            placements=self.placements, theirs=self.by_hand,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def draft() -> Draft:
+    """Draw one trade that is held under a bracket and one that was closed with a profit of 200."""
+    stop = theirs(12, HELD, "sell_to_close", type="stop", status="open", exec_quantity=0)
+    target = theirs(13, HELD, "sell_to_close", type="limit", status="open", exec_quantity=0)
+    group = theirs(11, HELD, "", **{"class": "oco"}, status="open", tag="bk-held-ST", leg=[stop, target])
+    group |= {"option_symbol": None, "side": None}
+    orders = {
+        10: ours("held", "ENTRY", 10, send_by=AT),
+        12: ours("held", "STOP_LOSS", 12, status="WORKING", filled_qty=0, group_order_id="11"),
+        13: ours("held", "TAKE_PROFIT", 13, status="WORKING", filled_qty=0, group_order_id="11", tag="bk-held-ST"),
+        20: ours("over", "ENTRY", 20),
+        21: ours("over", "CLOSE", 21, avg_price=Decimal(5)),
+    }
+    at_broker = {
+        10: theirs(10, HELD, "buy_to_open", tag="bk-held-EN"),
+        11: group,
+        20: theirs(20, OVER, "buy_to_open", tag="bk-over-EN"),
+        21: theirs(21, OVER, "sell_to_close", tag="bk-over-CL", avg_fill_price=5.0),
+    }
+    over = trade(
+        "over", OVER, status="CLOSED", close_reason="MANUAL_CLOSE", realized_pnl=Decimal(200), protection="NONE"
+    )
+    placed = [{"tag": row["tag"], "time": (AT - timedelta(seconds=1)).isoformat()} for row in at_broker.values()]
+    return Draft(
+        {"held": trade("held", HELD), "over": over},
+        orders,
+        at_broker,
+        {HELD: 2},
+        Decimal(-800 + 200),
+        placements=placed,
+    )
+
+
+def incident(kind: str, symbol: str = HELD, trade_id: str | None = "held") -> Row:
+    return {"kind": kind, "trade_id": trade_id, "account_id": ACCOUNT, "occ_symbol": symbol}
+
+
+def test_a_right_picture_has_no_findings(draft: Draft) -> None:
+    assert findings(draft.picture()) == []
+
+
+def second_order_of_a_tag(draft: Draft) -> None:
+    draft.at_broker[30] = {**copy.deepcopy(draft.at_broker[20]), "id": 30, "exec_quantity": 0, "status": "rejected"}
+
+
+def order_nobody_meant(draft: Draft) -> None:
+    draft.at_broker[30] = theirs(30, HELD, "buy_to_open", tag="bk-ghost", exec_quantity=0, status="canceled")
+
+
+def order_nobody_knows_of(draft: Draft) -> None:
+    draft.orders[20] |= {"broker_order_id": None, "group_order_id": None}
+
+
+def posted_twice(draft: Draft) -> None:
+    draft.placements.append(draft.placements[0])
+
+
+def posted_late(draft: Draft) -> None:
+    draft.placements[0]["time"] = (AT + timedelta(seconds=3)).isoformat()
+
+
+def never_settled(draft: Draft) -> None:
+    draft.orders[13]["status"] = "UNKNOWN"
+
+
+def other_end_than_the_brokers(draft: Draft) -> None:
+    draft.orders[21]["status"] = "CANCELLED"
+
+
+def other_price_than_the_brokers(draft: Draft) -> None:
+    draft.orders[10]["avg_price"] = Decimal("4.01")
+
+
+def leg_without_a_position(draft: Draft) -> None:
+    draft.positions.pop(HELD)
+
+
+def entry_beside_exits(draft: Draft) -> None:
+    draft.at_broker[10] |= {"status": "open", "exec_quantity": 0}
+
+
+def short_position(draft: Draft) -> None:
+    draft.positions[OVER] = -2
+
+
+def missing_lots(draft: Draft) -> None:
+    draft.positions[HELD] = 1
+
+
+def naked_holding(draft: Draft) -> None:
+    draft.at_broker[11]["leg"][0]["status"] = "canceled"
+    draft.orders[12]["status"] = "CANCELLED"
+
+
+def wrong_state(draft: Draft) -> None:
+    draft.trades["held"]["status"] = "PARTIAL"
+
+
+def closed_while_held(draft: Draft) -> None:
+    draft.trades["held"] |= {"status": "CLOSED", "close_reason": "SL_HIT", "realized_pnl": Decimal(-800)}
+
+
+def closing_by_nobody(draft: Draft) -> None:
+    draft.trades["held"]["status"] = "CLOSING"
+
+
+def wrong_result(draft: Draft) -> None:
+    draft.trades["over"]["realized_pnl"] = Decimal(199)
+
+
+def money_from_nowhere(draft: Draft) -> None:
+    draft.cash += 5
+
+
+BREAKS: dict[Callable[[Draft], None], str] = {
+    second_order_of_a_tag: "stands at the broker 2 times",
+    order_nobody_meant: "nobody meant order 30",
+    order_nobody_knows_of: "order 20 of tag bk-over-EN",
+    posted_twice: "was posted 2 times",
+    posted_late: "3.0 s too late",
+    never_settled: "still UNKNOWN",
+    other_end_than_the_brokers: "the broker says filled",
+    other_price_than_the_brokers: "the broker's average is 4.0",
+    leg_without_a_position: "holds no SPY",
+    entry_beside_exits: "works beside exits",
+    short_position: "is short -2",
+    missing_lots: "our trades say 2",
+    naked_holding: "no incident is open",
+    wrong_state: "its orders say FILLED",
+    closed_while_held: "closed, but its orders say FILLED",
+    closing_by_nobody: "nobody closes it",
+    wrong_result: "result 199",
+    money_from_nowhere: "the cash moved by",
+}
+
+
+@pytest.mark.parametrize("spoil", BREAKS, ids=lambda spoil: spoil.__name__)
+def test_each_break_of_a_rule_is_found(spoil: Callable[[Draft], None], draft: Draft) -> None:
+    spoil(draft)
+    assert any(BREAKS[spoil] in one for one in findings(draft.picture())), findings(draft.picture())
+
+
+def test_every_rule_is_broken_by_one_of_the_breaks(draft: Draft) -> None:
+    broken = set()
+    for spoil in BREAKS:
+        spoilt = copy.deepcopy(draft)
+        spoil(spoilt)
+        broken |= {rule for rule in RULES if list(rule(spoilt.picture()))}
+    assert broken == set(RULES)
+
+
+@pytest.mark.parametrize(("spoil", "kind", "symbol"), [(naked_holding, "naked", HELD), (short_position, "short", OVER)])
+def test_an_open_incident_excuses_what_cannot_be_mended_at_once(
+    spoil: Callable[[Draft], None], kind: str, symbol: str, draft: Draft
+) -> None:
+    spoil(draft)
+    draft.incidents.append(incident(kind, symbol, None))
+    assert findings(draft.picture()) == []
+
+
+def test_orders_of_others_are_theirs_by_name_only(draft: Draft) -> None:
+    draft.at_broker[40] = theirs(40, HELD, "buy_to_open", avg_fill_price=1.0)
+    draft.positions[HELD] = 4
+    draft.cash -= 200
+    assert any("nobody meant order 40" in one for one in findings(draft.picture()))
+    assert findings(replace(draft.picture(), theirs=frozenset({40}))) == []
