@@ -216,11 +216,9 @@ def test_every_request_is_remembered_without_its_token(trader: Trader) -> None:
 
 
 def test_a_placement_is_remembered_with_its_tag_and_a_preview_without(trader: Trader) -> None:
-    option = trader.option()
-    order = {"class": "option", "symbol": "SPY", "option_symbol": option, "side": "buy_to_open", "quantity": 1,
-             "type": "market", "duration": "day", "tag": "bk-once"}  # fmt: skip
-    trader.post("/orders", {**order, "preview": "true"})
-    trader.post("/orders", order)
+    order = entry(trader.contract(), tag="bk-once")
+    trader.post({**order, "preview": "true"})
+    trader.post(order)
     seen = trader.http.get("/_control/requests", params={"account": trader.account, "method": "POST"}).json()
     assert [(one["method"], one["tag"]) for one in seen] == [("POST", None), ("POST", "bk-once")]
 
