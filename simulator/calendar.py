@@ -103,6 +103,14 @@ def previous_trading_day(day: date) -> date:
     return day
 
 
+def last_session_over(at: datetime) -> date:
+    """Find the last trading day whose trading in shares had ended at an instant."""
+    day = eastern(at).date()
+    if is_trading_day(day) and at >= at_eastern(day, closing_time(day)):
+        return day
+    return previous_trading_day(day)
+
+
 def state_at(at: datetime) -> tuple[str, datetime, str]:
     """Tell the session's state, when it changes next, and to what."""
     local = eastern(at)

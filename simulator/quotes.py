@@ -1,7 +1,7 @@
 """Quotes as Tradier words them, for shares and for options. Pure over a feed."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ class DayRange:
     high: float
     low: float
     previous_close: float
+    close: float | None
+    """Official, of the session that is over; None from the next pre-market on."""
 
 
 class Days:
@@ -46,11 +48,22 @@ class Days:
         start = calendar.at_eastern(today, calendar.OPENS)
         if now < start:
             start = calendar.at_eastern(today, datetime.min.time())
-        before = calendar.previous_trading_day(today)
-        close = calendar.at_eastern(before, calendar.closing_time(before)).timestamp()
         times = np.linspace(start.timestamp(), max(now.timestamp(), start.timestamp()), SAMPLES_A_DAY)
-        path = market.spots(self._feed.seed, TICKERS[symbol], np.append(np.floor(times), close))
-        return DayRange(float(path[0]), float(path[:-1].max()), float(path[:-1].min()), float(path[-1]))
+        path = market.spots(self._feed.seed, TICKERS[symbol], np.floor(times))
+        last, before = self._closes(symbol, now)
+        return DayRange(float(path[0]), float(path.max()), float(path.min()), before, last)
+
+    def _closes(self, symbol: str, now: datetime) -> tuple[float | None, float]:
+        """Tell the close that is shown as such, and the one before."""
+        over = calendar.last_session_over(now)
+        shown = now < calendar.at_eastern(calendar.next_trading_day(over), calendar.PREMARKET_OPENS)
+        days = (over, calendar.previous_trading_day(over)) if shown else (None, over)
+        last, before = (None if day is None else self._official(symbol, day) for day in days)
+        assert before is not None
+        return last, before
+
+    def _official(self, symbol: str, day: date) -> float:
+        return float(self._feed.official_price(symbol, calendar.at_eastern(day, calendar.closing_time(day))))
 
 
 def share_quote(feed: Feed, days: Days, symbol: str) -> Json | None:
@@ -65,7 +78,7 @@ def share_quote(feed: Feed, days: Days, symbol: str) -> Json | None:
     return {
         "symbol": symbol, "description": ticker.name, "exch": "P" if ticker.kind == "etf" else "Q", "type": ticker.kind,
         "last": last, "change": change, "volume": volume, "open": day.open, "high": max(day.high, last),
-        "low": min(day.low, last), "close": None, "bid": float(quote.bid), "ask": float(quote.ask),
+        "low": min(day.low, last), "close": day.close, "bid": float(quote.bid), "ask": float(quote.ask),
         "change_percentage": round(change / day.previous_close * 100, 2), "average_volume": volume, "last_volume": 100,
         "trade_date": stamp, "prevclose": day.previous_close, "week_52_high": round(ticker.base * 1.25, 2),
         "week_52_low": round(ticker.base * 0.75, 2), "bidsize": 5, "bidexch": "P", "bid_date": stamp, "asksize": 7,

@@ -63,8 +63,10 @@ def _settles_at(exchange: Exchange, contract: Contract) -> datetime:
 
 
 def _settle(exchange: Exchange, account: Account, position: Position, contract: Contract) -> None:
-    last_trade = calendar.last_trade_at(contract.root, contract.expiry)
-    price = exchange.quotes.official_price(contract.underlying, last_trade)
+    last_day = calendar.eastern(calendar.last_trade_at(contract.root, contract.expiry)).date()
+    # Exercise goes by the close of the shares, also where the options trade a quarter of an hour longer.
+    closed_at = calendar.at_eastern(last_day, calendar.closing_time(last_day))
+    price = exchange.quotes.official_price(contract.underlying, closed_at)
     intrinsic = price - contract.strike if contract.is_call else contract.strike - price
     if intrinsic >= AUTOMATIC_EXERCISE_FROM:
         exercise(exchange, account, position, contract, quantity=position.quantity, price=price)

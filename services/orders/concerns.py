@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from libs.broker.orders import OrderType
-from libs.common.messages.vocabulary import OrderRole, OrderStatus, Protection, Severity, TradeStatus
+from libs.common.messages.vocabulary import (
+    OptionType,
+    OrderRole,
+    OrderStatus,
+    Protection,
+    Settlement,
+    Severity,
+    TradeStatus,
+)
 from services.orders import protection
 from services.orders.steps import Moment
 from services.orders.trade import OpenConcern, View
@@ -48,7 +56,9 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
         if view.held_qty > 0:
             text = f"{symbol}: {view.held_qty} were bought after the trade had ended; nothing protects them"
             wrong.append(Found("late_fill", Severity.CRITICAL, text))
-        return tuple(wrong)
+        return (*wrong, *_exercised(view, moment))
+    if _settles_too_long(view, moment):
+        wrong.append(Found("unsettled", Severity.ERROR, f"{symbol}: expired, and nobody says how it was settled"))
     if _is_naked(view, moment):
         held = view.held_qty
         wrong.append(Found("naked", Severity.CRITICAL, f"{symbol}: {held} held without every exit asked for"))
@@ -84,13 +94,35 @@ def changes(view: View, moment: Moment) -> tuple[Change, ...]:
 
 def next_look(view: View, moment: Moment) -> datetime | None:
     """Return when a concern may begin that no step would notice."""
-    since = view.trade.naked_since
-    return None if since is None else moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s)
+    trade = view.trade
+    bare = None if trade.naked_since is None else moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s)
+    told = trade.settlement is Settlement.EXERCISED or trade.status is not TradeStatus.CLOSED
+    settled = moment.at(trade.settling_at, moment.waits.exercised_alarm_s) if told else None
+    return min((at for at in (bare, settled) if at is not None), default=None)
+
+
+def _exercised(view: View, moment: Moment) -> tuple[Found, ...]:
+    """Tell for a few days that there are shares now where there was an option."""
+    trade = view.trade
+    is_news = moment.at(trade.settling_at, moment.waits.exercised_alarm_s) is not None
+    if trade.settlement is not Settlement.EXERCISED or not is_news:
+        return ()
+    shares = trade.settled_qty * trade.multiplier
+    told = f"you now hold {shares}" if trade.option_type is OptionType.CALL else f"you sold {shares}"
+    text = f"{trade.occ_symbol} was exercised: {told} shares of {trade.ticker} at {trade.strike}"
+    return (Found("exercised", Severity.WARNING, text),)
+
+
+def _settles_too_long(view: View, moment: Moment) -> bool:
+    at = view.trade.settling_at
+    return at is not None and moment.at(at, moment.waits.exercised_alarm_s) is None
 
 
 def _is_naked(view: View, moment: Moment) -> bool:
     if view.trade.protection is Protection.NAKED:
         return True
+    if view.trade.protection is Protection.SETTLING:
+        return False
     bare = view.held_qty > 0 and not protection.is_covered(view) and view.trade.status is TradeStatus.FILLED
     return bare and moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s) is None
 

@@ -213,8 +213,12 @@ def repriced(view: View, sl_price: Decimal | None, tp_price: Decimal | None, now
 
 def settling(view: View, now: datetime) -> View:
     """Note that the contract trades no more: from here on the broker decides how it ends."""
+    return settled(_settling(view, now), now)
+
+
+def _settling(view: View, now: datetime) -> View:
     event = Event(kind="settling", text=f"{view.trade.occ_symbol} has traded for the last time; it settles by itself")
-    return settled(replace(view, trade=replace(view.trade, settling_at=now)).noting(event), now)
+    return replace(view, trade=replace(view.trade, settling_at=now)).noting(event)
 
 
 def ended_without_order(view: View, ending: Ending, now: datetime) -> View:
@@ -237,6 +241,8 @@ def settled(view: View, now: datetime) -> View:
     if view.trade.is_locked:
         return view
     view = replace(view, trade=_with_entry(view))
+    if view.trade.settling_at is None and protection.has_expired(view):
+        view = _settling(view, now)
     bought, held = view.trade.filled_qty, view.held_qty
     if view.trade.status is not TradeStatus.CLOSED and bought:
         view = _moved(view, Happening.ENTRY_DONE if view.entry_is_over else Happening.ENTRY_PARTIAL)

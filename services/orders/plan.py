@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from libs.common.messages.vocabulary import OrderStatus, TradeStatus
-from services.orders import adjusting, aftermath, closing, placement, protecting
+from services.orders import adjusting, aftermath, closing, expiring, placement, protecting
 from services.orders.steps import CheckOpen, EndAction, Moment, Step, Wait
 from services.orders.trade import ActionKind, ActionState, View
 
@@ -45,6 +45,8 @@ def is_running(view: View, moment: Moment) -> bool:
 def _of_flow(view: View, moment: Moment) -> Step:
     if view.trade.status is TradeStatus.CLOSED:
         return _end_of_actions(view) or aftermath.plan(view, moment)
+    if view.trade.settling_at is not None:
+        return expiring.plan(view, moment)
     close = view.close_action
     if close is not None and close.state is not ActionState.QUEUED:
         return closing.plan(view, close, moment)

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.common.messages.vocabulary import OrderRole, OrderStatus, Protection, TradeStatus
-from libs.market import money
+from libs.market import money, products
 from libs.market.options import OccSymbol
 from services.orders.trade import BRACKET_ROLES, ActionKind, Event, View
 
@@ -37,6 +37,15 @@ def covered_qty(view: View, role: OrderRole) -> int:
 def is_covered(view: View) -> bool:
     """Say whether every exit asked for rests for the whole held quantity."""
     return all(covered_qty(view, role) >= view.held_qty for role in wanted(view))
+
+
+def has_expired(view: View) -> bool:
+    """Say whether the broker let an exit expire at or past the contract's last trade: by its own time it is over."""
+    expired = [o.ended_at for o in view.orders if o.role in BRACKET_ROLES and o.status is OrderStatus.EXPIRED]
+    if not expired or view.held_qty <= 0:
+        return False
+    last = products.last_trade_at(OccSymbol.parse(view.trade.occ_symbol))
+    return any(at is not None and at >= last for at in expired)
 
 
 def of(view: View) -> Protection:

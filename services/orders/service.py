@@ -12,6 +12,7 @@ from libs.broker.factory import BrokerFactory
 from libs.common.service import Chassis, Service
 from libs.common.vault import Vault
 from services.orders import (
+    expiry,
     handlers_actions,
     handlers_facts,
     handlers_place,
@@ -51,7 +52,7 @@ def build(settings: Settings) -> Service:
         ),
         consumers=(handlers_facts.on_order_changed, handlers_facts.on_user_registered),
         hears=(marks.on_marks,),
-        jobs=(recovery.advance, recovery.recover, recovery.watch),
+        jobs=(recovery.advance, recovery.recover, recovery.watch, expiry.find, expiry.settle),
         background=(_standing_jobs,),
     )
 
@@ -80,3 +81,4 @@ async def _standing_jobs(deps: Deps) -> None:
     """Plan the standing jobs once the database answers."""
     await deps.db.reached()
     await recovery.plan_jobs(deps)
+    await expiry.plan_jobs(deps)

@@ -40,6 +40,12 @@ class Waits:
     queue_settle_s: float = 60.0
     queue_poll_s: float = 5.0
     repair_tries: int = 2
+    expiry_look_s: float = 30.0
+    """How often expiring trades are looked at."""
+    settling_read_s: float = 60.0
+    settling_last_s: float = 600.0
+    exercised_alarm_s: float = 259_200.0
+    """How long an exercise stays an open incident."""
 
 
 # ── steps that talk to the broker ────────────────────────────────────────────────────────────────────────────────────

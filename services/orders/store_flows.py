@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from libs.common.db import Unit
+from libs.common.messages.vocabulary import BrokerMode
 from services.orders import rows
 
 _INTERRUPTED = """
@@ -26,6 +29,37 @@ select coalesce(json_agg(json_build_array(t.id, t.username)), '[]')::text
 from orders.trades t
 where t.status in ('OPEN', 'PARTIAL', 'CLOSING') or (t.status = 'FILLED' and t.protection in ('PENDING', 'NAKED'))
 """
+
+
+_EXPIRING = """
+select coalesce(json_agg(json_build_array(t.id, t.username, t.occ_symbol,
+    coalesce((s.settings->>'expiry_flatten_min')::int, 30))), '[]')::text
+from orders.trades t
+left join orders.trading_settings s on s.username = t.username
+left join orders.jobs j on j.kind = 'expiry' and j.key = t.id and j.due_at < 'infinity'
+where t.status <> 'CLOSED' and t.broker_mode = $1 and t.expiry <= $2::text::date and j.key is null
+"""
+
+_ANY_OPEN = """
+select coalesce(json_agg(json_build_array(t.broker_mode, t.id, t.username)), '[]')::text
+from (select distinct on (broker_mode) broker_mode, id, username from orders.trades
+      where status <> 'CLOSED' order by broker_mode, id desc) t
+"""
+
+
+async def expiring(unit: Unit, mode: BrokerMode, until: date) -> list[tuple[str, str, str, int]]:
+    """List open trades of a venue that expire until a day and that no look is planned for.
+
+    Shape: trade, user, contract, minutes before the last trade at which the user wants to be flat (0: not asked for).
+    """
+    found = rows.loads(await unit.json(_EXPIRING, mode.value, until.isoformat()) or b"[]")
+    return [(trade_id, username, occ_symbol, minutes) for trade_id, username, occ_symbol, minutes in found]
+
+
+async def one_of_each_venue(unit: Unit) -> list[tuple[BrokerMode, str, str]]:
+    """List the newest open trade of each venue, with its user: through it the venue can be asked for its time."""
+    found = rows.loads(await unit.json(_ANY_OPEN) or b"[]")
+    return [(BrokerMode(mode), trade_id, username) for mode, trade_id, username in found]
 
 
 async def interrupted(unit: Unit) -> list[tuple[str, str]]:

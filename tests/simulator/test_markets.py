@@ -127,3 +127,17 @@ def test_a_working_order_can_be_changed_and_a_leg_cannot(trader: Trader) -> None
     trader.control("price", symbol=option, price=4.4)
     answer = trader.http.put(f"{path}/{resting}", data={"price": "4.00"})
     assert (answer.status_code, answer.text) == (400, "order already in finalized state: filled")
+
+
+def test_the_official_close_is_shown_from_the_close_to_the_next_pre_market(trader: Trader) -> None:
+    def closes(now: str) -> tuple[float | None, float]:
+        trader.control("clock", now=now, session="calendar")
+        quote = trader.get("/markets/quotes", symbols="AAPL").json()["quotes"]["quote"]
+        return quote["close"], quote["prevclose"]
+
+    shut, thursday = closes("2026-12-18T20:30:00Z")
+    friday, before = closes("2026-12-18T21:00:01Z")
+    assert (shut, before) == (None, thursday)
+    assert friday is not None
+    assert closes("2026-12-20T15:00:00Z") == (friday, thursday)
+    assert closes("2026-12-21T09:00:00Z") == (None, friday)

@@ -19,6 +19,7 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     # Marks in one statement for all holders; what must be watched, asked by the system; whatever a crash left behind.
     "services/orders/marks.py": frozenset({"on_marks"}),
     "services/orders/handlers_queries.py": frozenset({"list_tracked"}),
+    "services/orders/expiry.py": frozenset({"find", "_make_due", "plan_jobs"}),
     "services/orders/recovery.py": frozenset({"recover", "watch", "plan_jobs"}),
     # Contracts, chains and snapshots are shared by all holders.
     "services/pricing/chain.py": frozenset({"Chains._cached", "Chains._fetch_and_keep"}),

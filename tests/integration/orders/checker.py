@@ -52,7 +52,7 @@ def _states_agree(ours: list[dict[str, Any]], broker: list[dict[str, Any]]) -> N
 def _inventory(trade: dict[str, Any], ours: list[dict[str, Any]], concerns: list[str]) -> None:
     bought = sum(order["filled_qty"] for order in ours if order["role"] == "ENTRY")
     sold = sum(order["filled_qty"] for order in ours if order["role"] != "ENTRY")
-    held = bought - sold
+    held = bought - sold - trade["settled_qty"]
     live = [order for order in ours if order["status"] not in TERMINAL_ORDERS]
     assert held >= 0, "short"
     if trade["status"] == "CLOSED":
@@ -82,4 +82,10 @@ def _money(trade: dict[str, Any], ours: list[dict[str, Any]]) -> None:
     for order in ours:
         amount = (order["avg_price"] or Decimal(0)) * order["filled_qty"] * trade["multiplier"]
         cash += -amount if order["role"] == "ENTRY" else amount
+    if trade["settled_qty"]:
+        # What was settled without an order is worth what it could have been exercised for, which the test knows.
+        sold = sum(order["filled_qty"] for order in ours if order["role"] != "ENTRY")
+        assert trade["settled_qty"] + sold == trade["filled_qty"]
+        assert not sold, "partly sold and partly settled: write down what it is worth"
+        cash += trade["close_price"] * trade["settled_qty"] * trade["multiplier"]
     assert trade["realized_pnl"] == cash.quantize(Decimal("0.01"))

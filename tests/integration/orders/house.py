@@ -31,7 +31,7 @@ from libs.common.messages.vocabulary import TERMINAL_ORDERS, BrokerMode, EntryTy
 from libs.common.testing import FakeBus, TestDatabase, eventually
 from libs.common.vault import Vault, new_key
 from libs.market.options import OccSymbol
-from services.orders import handlers_actions, handlers_place, recovery, store_accounts
+from services.orders import expiry, handlers_actions, handlers_place, recovery, store_accounts
 from services.orders.accounts import settled_in
 from services.orders.deps import Deps
 from services.orders.settings import Settings
@@ -54,6 +54,9 @@ QUICK = Waits(
     close_retry_s=1.0,
     queue_settle_s=0.2,
     queue_poll_s=0.1,
+    expiry_look_s=0.2,
+    settling_read_s=0.2,
+    settling_last_s=0.4,
 )
 WIDE = {
     "account_balance": Decimal(1_000_000),
@@ -314,9 +317,10 @@ async def a_house(
             )
             house = House(deps, db, database, sim, bus, user or f"u{new_id()[-12:]}")
             await _settle_in(house)
-            jobs = [replace(job, lease_s=lease_s) for job in (recovery.advance, recovery.recover, recovery.watch)]
-            runner = JobRunner(db, jobs, deps, poll_s=0.1)
+            kinds = (recovery.advance, recovery.recover, recovery.watch, expiry.find, expiry.settle)
+            runner = JobRunner(db, [replace(job, lease_s=lease_s) for job in kinds], deps, poll_s=0.1)
             await recovery.plan_jobs(deps)
+            await expiry.plan_jobs(deps)
             running = tasks.create_task(runner.run(stopping))
             try:
                 yield house
