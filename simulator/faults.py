@@ -8,7 +8,7 @@ LIST_KINDS = frozenset({"empty_list", "stale_list", "half_page"})
 ORDER_KINDS = frozenset({"reject_later", "partial_fill", "no_fill"})
 TRANSPORT_KINDS = frozenset({
     "drop_before", "drop_after", "hang", "slow", "status_500", "status_500_after", "status_502_html", "status_503",
-    "status_429", "datastore_500", "html_200",
+    "status_400", "status_401", "status_403", "status_429", "datastore_500", "html_200",
 })  # fmt: skip
 KINDS = STREAM_KINDS | LIST_KINDS | ORDER_KINDS | TRANSPORT_KINDS
 DEFAULT_DELAY_MS = {"hang": 60_000, "slow": 3_000, "reject_later": 1_000}

@@ -154,15 +154,18 @@ def _loosely(answer: Answer) -> Any:
 def read_body(answer: Answer, what: str, *, by_id: bool = False) -> Raw:
     """Return a read's JSON object. `by_id`: the 401 text means that there is no such order, not a refused token.
 
-    Raises: UpstreamAuth, UpstreamRefused, NotFound (only `by_id`); Unreadable when it is worth asking again.
+    Raises: UpstreamAuth, UpstreamRefused (`blocked` when the account is), NotFound (only `by_id`); Unreadable when it
+    is worth asking again.
     """
     if answer.is_ok:
         return _success_body(answer)
     data = _loosely(answer)
     if answer.status == 401 and by_id and fault_code(data) is None and answer.text.startswith("Unauthorized Account"):
         raise NotFound(f"the broker knows no such order ({what})")
-    if answer.status in {401, 403} or (fault_code(data) or "").startswith("keymanagement."):
+    if answer.status == 401 or (fault_code(data) or "").startswith("keymanagement."):
         raise UpstreamAuth(f"the broker refused the token ({what})")
+    if answer.status == 403:
+        raise UpstreamRefused(f"the broker forbids this ({what})", blocked=True)
     if answer.status == 400:
         raise refused(refusals(data) or [words(answer.text)])
     raise Unreadable(f"status {answer.status}")

@@ -241,15 +241,20 @@ def _strict(parse: Parser[T]) -> Parser[T]:
 
 def _pause_s(failed: _Failed, attempt: int, first_s: float) -> float:
     if failed.ending is _Ending.THROTTLED:
-        return failed.wait_s if failed.wait_s is not None else 1.0
+        return _told_s(failed)
     spread = random.uniform(0.5, 1.0)  # noqa: S311 - spreads repeats, guards nothing
     return first_s * float(2**attempt) * spread
 
 
 def _unavailable(failed: _Failed) -> UpstreamError:
-    if failed.ending is _Ending.THROTTLED and failed.wait_s is not None:
-        return UpstreamUnavailable(failed.detail, retry_after_s=round(failed.wait_s, 1))
+    if failed.ending is _Ending.THROTTLED:
+        return UpstreamUnavailable(failed.detail, retry_after_s=round(_told_s(failed), 1))
     return UpstreamUnavailable(failed.detail)
+
+
+def _told_s(failed: _Failed) -> float:
+    """Return how long a 429 says to wait; one that does not say, a second."""
+    return 1.0 if failed.wait_s is None else failed.wait_s
 
 
 def _reason(error: BaseException) -> str:

@@ -22,9 +22,8 @@ from services.monitor import store, store_accounts, store_incidents, store_portf
 from services.monitor.banners import banners_of, feeds_of
 from services.monitor.deps import Deps
 from services.monitor.store_accounts import Account
-from services.monitor.sync import ORDERS, PORTFOLIO, watch_of
+from services.monitor.sync import ORDERS, PORTFOLIO
 
-STALE_CYCLES = 3
 REFRESH_AFTER = timedelta(seconds=60)
 
 
@@ -153,7 +152,5 @@ async def get_status(_: GetMonitorStatus, ctx: Context, deps: Deps) -> dict[str,
     """Tell what is wrong with the user's accounts, and the age of each feed."""
     async with deps.db.for_user(ctx.user) as unit:
         accounts = await store_accounts.accounts_of(unit)
-    stale_after_s = STALE_CYCLES * max(deps.settings.order_sync_s, deps.settings.portfolio_sync_s)
-    now = deps.clock.now()
-    feeds = feeds_of(accounts, now, stale_after_s, lambda account: watch_of(account, (), deps).is_open(now))
-    return {"banners": [banner.model_dump(mode="json") for banner in banners_of(accounts)], "feeds": feeds}
+    banners = [banner.model_dump(mode="json") for banner in banners_of(accounts, deps)]
+    return {"banners": banners, "feeds": feeds_of(accounts, deps)}

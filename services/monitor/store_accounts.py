@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.db import Unit
@@ -106,20 +106,25 @@ async def hint(unit: Unit, key: str, *, hot_for: timedelta | None = None) -> Non
     await unit.run(update(accounts).where(accounts.c.account_key == key).values(values))
 
 
-async def orders_synced(unit: Unit, key: str, at: datetime, *, is_quiet: bool) -> None:
-    """Note a complete read of the orders; whatever was wrong is over."""
+async def orders_synced(unit: Unit, key: str, at: datetime, *, is_quiet: bool) -> bool:
+    """Note a complete read of the orders; says whether nothing is wrong (any more)."""
     looks = func.least(accounts.c.quiet_looks + 1, 1000) if is_quiet else 0
-    await _synced(unit, key, {"orders_synced_at": at, "quiet_looks": looks})
+    return await _synced(unit, key, {"orders_synced_at": at, "quiet_looks": looks}, accounts.c.portfolio_synced_at)
 
 
-async def portfolio_synced(unit: Unit, key: str, at: datetime) -> None:
-    """Note a complete read of money and holdings."""
-    await _synced(unit, key, {"portfolio_synced_at": at})
+async def portfolio_synced(unit: Unit, key: str, at: datetime) -> bool:
+    """Note a complete read of money and holdings; says whether nothing is wrong (any more)."""
+    return await _synced(unit, key, {"portfolio_synced_at": at}, accounts.c.orders_synced_at)
 
 
-async def _synced(unit: Unit, key: str, values: dict[str, Any]) -> None:
-    cleared = {"problem": None, "problem_detail": None, "problem_since": None}
-    await unit.run(update(accounts).where(accounts.c.account_key == key).values({**values, **cleared}))
+async def _synced(unit: Unit, key: str, values: dict[str, Any], other_at: Any) -> bool:
+    """Store a read. What was wrong is over once both feeds were read since it began: one cannot hide the other."""
+    is_over = or_(accounts.c.problem_since.is_(None), other_at >= accounts.c.problem_since)
+    names = ("problem", "problem_detail", "problem_since")
+    cleared = {name: case((is_over, None), else_=accounts.c[name]) for name in names}
+    statement = update(accounts).where(accounts.c.account_key == key).values({**values, **cleared})
+    row = await unit.one(statement.returning(accounts.c.problem))
+    return row is not None and row.problem is None
 
 
 async def note_problem(unit: Unit, key: str, problem: str, detail: str) -> bool:

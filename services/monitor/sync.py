@@ -15,11 +15,19 @@ import structlog
 from libs.broker.base import BrokerProvider
 from libs.broker.orders import OrderReport
 from libs.common import jobs
-from libs.common.errors import AppError, InvalidInput, InvariantBroken, NotFound, UpstreamAuth, UpstreamUnavailable
+from libs.common.errors import (
+    AppError,
+    InvalidInput,
+    InvariantBroken,
+    NotFound,
+    UpstreamAuth,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from libs.common.jobs import Job, job
 from libs.common.messages.monitor import SyncProgress
 from services.monitor import portfolio, store, store_accounts, store_portfolio
-from services.monitor.banners import say_banners
+from services.monitor.banners import is_stale, say_banners
 from services.monitor.cadence import Paces, Watch, is_worth_reading, next_read_at, next_visit_at
 from services.monitor.deps import Deps
 from services.monitor.reconcile import OurTrade, reconcile, to_ask
@@ -128,12 +136,11 @@ async def store_orders(work: Job, account: Account, reports: tuple[OrderReport, 
             return due
         known = await store_portfolio.filled_before(unit, account.account_key, _executed(reports))
         await store_portfolio.keep_executions(unit, account, portfolio.new_executions(known, reports, now))
-        await store_accounts.orders_synced(unit, account.account_key, now, is_quiet=not watch.living)
+        is_well = await store_accounts.orders_synced(unit, account.account_key, now, is_quiet=not watch.living)
         told = await store.tell(unit, account.username, account.account_key, findings.changed)
     if told or findings.stale:
         log.info("orders_told", account=account.account_key, told=told, stale=findings.stale)
-    if account.problem is not None:
-        await say_banners(account.username, deps)
+    await _say_better(account, PORTFOLIO, deps, is_well=is_well)
     await _say_progress(account, "orders", deps)
     return due
 
@@ -165,14 +172,26 @@ async def sync_portfolio(work: Job, deps: Deps) -> datetime | timedelta | None:
         return every
     now = deps.clock.now()
     due = next_visit_at(watch, every, now)
+    is_well: bool | None = None
     async with deps.db.for_user(user) as unit:
         is_watched = await store_accounts.account(unit, work.key, lock=True) is not None
         if is_watched and await jobs.finish(unit, work, due):
             await store_portfolio.keep_status(unit, account, portfolio.status_of(balance), now)
             await store_portfolio.keep_holdings(unit, account, portfolio.holdings(positions, now), now)
-            await store_accounts.portfolio_synced(unit, account.account_key, now)
+            is_well = await store_accounts.portfolio_synced(unit, account.account_key, now)
+    if is_well is not None:
+        await _say_better(account, ORDERS, deps, is_well=is_well)
     await _say_progress(account, "portfolio", deps)
     return due
+
+
+async def _say_better(account: Account, other: str, deps: Deps, *, is_well: bool) -> None:
+    """Say that nothing is wrong any more; while something is, ask for the other feed, whose read alone can end it."""
+    if not is_well:
+        async with deps.db.for_user(account.username) as unit:
+            await unit.schedule(other, account.account_key, None, user=account.username, replace=False)
+    elif account.problem is not None or is_stale(account, deps):
+        await say_banners(account.username, deps)
 
 
 async def note_failure(account: Account, error: AppError, deps: Deps) -> None:
@@ -180,6 +199,8 @@ async def note_failure(account: Account, error: AppError, deps: Deps) -> None:
     if isinstance(error, UpstreamUnavailable) and "retry_after_s" in error.extra and "paused_until" not in error.extra:
         # Our request budget (or the broker's) says later: nothing is wrong with the account, its feed only grows older.
         log.info("account_read_waits", account=account.account_key, detail=error.detail)
+        if is_stale(account, deps):
+            await say_banners(account.username, deps)
         return
     problem = problem_of(error)
     if isinstance(error, UpstreamAuth):
@@ -194,6 +215,8 @@ async def note_failure(account: Account, error: AppError, deps: Deps) -> None:
 
 def problem_of(error: AppError) -> str:
     """Name the problem an error means. Only a refused profile means that the token is no good."""
+    if isinstance(error, UpstreamRefused):
+        return "blocked" if error.extra.get("blocked") else "broker_refuses"
     if isinstance(error, NotFound):
         return "no_credentials"
     if isinstance(error, InvariantBroken):

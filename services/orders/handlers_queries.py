@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 import orjson
 
+from libs.broker.base import BrokerMode as Venue
 from libs.common import cursor
 from libs.common.errors import InvalidInput, NotFound
 from libs.common.handlers import Context, Reply, answers
+from libs.common.messages.monitor import Banner
 from libs.common.messages.orders import (
     ExportTrades,
     GetContext,
@@ -20,8 +23,10 @@ from libs.common.messages.orders import (
     ListTracked,
     ListTrades,
 )
-from services.orders import store_lists
+from libs.common.messages.vocabulary import Severity
+from services.orders import store_accounts, store_lists
 from services.orders.deps import Deps
+from services.orders.store_requests import Account
 
 MOST = 200
 MOST_BYTES = 480 * 1024
@@ -111,12 +116,26 @@ async def get_context(query: GetContext, ctx: Context, deps: Deps) -> bytes:
 
 @answers(GetOrdersStatus)
 async def get_status(query: GetOrdersStatus, ctx: Context, deps: Deps) -> dict[str, object]:
-    """Answer the banners and feeds of orders: its own dependencies' ages."""
+    """Answer the banners and feeds of orders: accounts whose entries are refused, its own dependencies' ages."""
+    async with deps.db.for_user(ctx.user) as unit:
+        known = await store_accounts.accounts_of(unit, ctx.user)
+    banners = [banner.model_dump(mode="json") for banner in paused(known, deps)]
     now = deps.clock.now().isoformat()
     age_s = deps.db.age_s
     told_s = None if age_s is None else round(age_s, 1)
     is_ok = age_s is not None and age_s < SILENT_DATABASE_S
-    return {"banners": [], "feeds": [{"name": "database", "as_of": now, "age_s": told_s, "ok": is_ok}]}
+    return {"banners": banners, "feeds": [{"name": "database", "as_of": now, "age_s": told_s, "ok": is_ok}]}
+
+
+def paused(known: Iterable[Account], deps: Deps) -> Iterator[Banner]:
+    """Say whose entries are refused for now because the broker does not answer; what ends by itself, ends with it."""
+    for account in known:
+        until = deps.factory.paused_until(Venue(account.broker_mode), account.account_id)
+        if until is not None:
+            name = account.account_name or account.account_id
+            text = f"No new entries for {name} until {until:%H:%M:%S} UTC: its broker does not answer. Closing goes on."
+            since = until - timedelta(seconds=deps.settings.breaker_pause_s)
+            yield Banner(code="entries_paused", level=Severity.WARNING, text=text, since=since)
 
 
 def _there(found: bytes | None, trade_id: str) -> bytes:

@@ -126,9 +126,23 @@ class Simulator:
         """Pin both sides."""
         self._post("/_control/quote", symbol=symbol, bid=bid, ask=ask)
 
-    def fault(self, kind: str, *, method: str = "POST", path: str = "/orders$", times: int = 1, **more: Any) -> None:
+    def fault(
+        self,
+        kind: str,
+        *,
+        method: str | None = "POST",
+        path: str = "/orders$",
+        account: str | None = None,
+        times: int = 1,
+        **more: Any,
+    ) -> None:
         """Let the next matching requests go wrong."""
-        self._post("/_control/faults", match={"method": method, "path": path}, kind=kind, times=times, **more)
+        match = {"method": method, "path": path, "account": account}
+        self._post("/_control/faults", match=match, kind=kind, times=times, **more)
+
+    def clear_faults(self) -> None:
+        """Take back every fault that is still to come."""
+        self._http.delete("/_control/faults").raise_for_status()
 
     def event(self, **event: Any) -> Any:
         """Let something happen at the broker without us."""

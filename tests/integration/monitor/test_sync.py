@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 
+from libs.broker.base import BrokerProvider
 from libs.broker.orders import OrderStatus as Word
+from libs.broker.venue_clock import VenueClocks
 from libs.common import job_rows
-from libs.common.errors import UpstreamAuth, UpstreamUnavailable
+from libs.common.clock import SystemClock
+from libs.common.errors import InvalidInput, NotFound, UpstreamAuth, UpstreamRefused, UpstreamUnavailable
 from libs.common.job_rows import Job, Wanted
-from libs.common.messages.monitor import GetMonitorStatus, GetSyncStatus, SyncNow
+from libs.common.messages.monitor import BannerChanged, GetMonitorStatus, GetSyncStatus, SyncNow
 from libs.common.messages.pricing import Mark, Marks
 from libs.common.testing import TestDatabase, eventually
+from libs.market.session import MarketState
 from services.monitor import answers, store_accounts
 from services.monitor.handlers import on_marks, on_trade
 from services.monitor.sync import ORDERS, PORTFOLIO, sync_orders, sync_portfolio
@@ -120,25 +125,83 @@ async def test_a_hint_during_a_read_asks_for_another_at_once(house: House) -> No
 async def test_only_a_refused_profile_means_sign_in_again(house: House) -> None:
     house.broker.refuses = UpstreamAuth("401")
     await sync_orders(await claimed(house), house.deps)
-    status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
-    assert [banner["code"] for banner in status["banners"]] == ["broker_unavailable"]
+    assert await shown(house) == ["broker_unavailable"]
     house.broker.refuses_profile = UpstreamAuth("401")
     await sync_orders(await claimed(house), house.deps)
+    assert await shown(house) == ["re_authenticate"]
+    house.broker.refuses = None
+    await sync_portfolio(await claimed(house, PORTFOLIO), house.deps)
+    await sync_orders(await claimed(house), house.deps)
+    assert await shown(house) == []
+    assert told(house) == [["broker_unavailable"], ["re_authenticate"], []]
+
+
+async def shown(house: House) -> list[str]:
     status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
-    assert [banner["code"] for banner in status["banners"]] == ["re_authenticate"]
+    return [banner["code"] for banner in status["banners"]]
+
+
+def told(house: House) -> list[list[str]]:
+    ticks = [tick for tick, user in house.bus.ticks if user == "ann"]
+    return [[banner.code for banner in tick.banners] for tick in ticks if isinstance(tick, BannerChanged)]
+
+
+WRONG = {
+    "400": (UpstreamRefused("Invalid parameter"), "broker_refuses"),
+    "403": (UpstreamRefused("the broker forbids this", blocked=True), "blocked"),
+    "500, 503, no answer": (UpstreamUnavailable("order list: no answer in time"), "broker_unavailable"),
+    "an open breaker": (UpstreamUnavailable("x", retry_after_s=9, paused_until="y"), "broker_unavailable"),
+    "no credentials": (NotFound("no such account"), "no_credentials"),
+    "no such mode": (InvalidInput("PAPER is not available"), "mode_unavailable"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+async def test_what_is_wrong_is_told_once_and_is_over_once_both_feeds_were_read_again(house: House, case: str) -> None:
+    await sync_portfolio(await claimed(house, PORTFOLIO), house.deps)
+    house.broker.refuses, code = WRONG[case]
+    for _ in range(2):
+        await sync_orders(await claimed(house), house.deps)
+        await sync_portfolio(await claimed(house, PORTFOLIO), house.deps)
+        assert await shown(house) == [code], "a readable portfolio hides that the orders cannot be read"
+    assert (await house.jobs())[ORDERS] <= datetime.now(UTC), "the feed that can end it is read at once"
     house.broker.refuses = None
     await sync_orders(await claimed(house), house.deps)
-    status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
-    assert status["banners"] == []
-    said = [tick for tick, user in house.bus.ticks if type(tick).topic == "banner" and user == "ann"]
-    assert len(said) == 3
+    assert await shown(house) == []
+    assert told(house) == [[code], []]
 
 
-async def test_a_budget_that_says_later_is_no_fault_of_the_broker(house: House) -> None:
+async def test_a_budget_that_says_later_is_no_fault_of_the_broker_until_the_view_is_old(house: House) -> None:
+    for kind, sync in ((ORDERS, sync_orders), (PORTFOLIO, sync_portfolio)):
+        await sync(await claimed(house, kind), house.deps)
     house.broker.refuses = UpstreamUnavailable("the request budget is used up", retry_after_s=3)
     await sync_orders(await claimed(house), house.deps)
-    status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
-    assert status["banners"] == []
+    assert await shown(house) == []
+    assert told(house) == []
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.accounts set orders_synced_at = now() - interval '181 s'")
+    await sync_orders(await claimed(house), house.deps)
+    assert await shown(house) == ["stale_data"]
+    house.broker.refuses = None
+    await sync_orders(await claimed(house), house.deps)
+    assert await shown(house) == []
+    assert told(house) == [["stale_data"], []]
+
+
+async def test_an_account_that_is_read_seldom_or_whose_market_is_closed_is_not_old(house: House) -> None:
+    for kind, sync in ((ORDERS, sync_orders), (PORTFOLIO, sync_portfolio)):
+        await sync(await claimed(house, kind), house.deps)
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.accounts set orders_synced_at = now() - interval '9 min', quiet_looks = 2")
+    assert await shown(house) == []
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.accounts set quiet_looks = 0")
+    assert await shown(house) == ["stale_data"]
+    house.broker.session = MarketState.CLOSED
+    closed = VenueClocks(SystemClock())
+    await closed.read(cast("BrokerProvider", house.broker))
+    elsewhere = replace(house, deps=replace(house.deps, venues=closed))
+    assert await shown(elsewhere) == []
 
 
 async def test_a_broker_that_is_away_closes_nothing(house: House) -> None:
