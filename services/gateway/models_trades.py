@@ -154,6 +154,9 @@ class TradeOrder(Answer):
     qty: int
     filled_qty: int
     avg_price: Decimal | None
+    doubt: str | None = Field(
+        default=None, description="why evidence cannot settle an UNKNOWN order; then `resolve` can, see there"
+    )
 
 
 class TradeRow(Answer):

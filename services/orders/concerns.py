@@ -45,8 +45,7 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
     """List what is wrong now."""
     symbol = view.trade.occ_symbol
     wrong: list[Found] = []
-    if any(order.status is OrderStatus.UNKNOWN for order in view.orders):
-        wrong.append(Found("unknown_order", Severity.ERROR, f"{symbol}: an order got no clear answer; being settled"))
+    wrong += _unknown(view, symbol)
     slow = [o.cancel_first_at for o in view.orders if not o.is_terminal and o.cancel_first_at]
     if any(moment.at(at, moment.waits.cancel_alarm_s) is None for at in slow):
         wrong.append(Found("cancel_unconfirmed", Severity.ERROR, f"{symbol}: the broker does not confirm a cancel"))
@@ -65,6 +64,21 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
     if _has_no_bid(view):
         wrong.append(Found("no_bid", Severity.WARNING, f"{symbol}: nobody bids; a sale rests at the least price"))
     return tuple(wrong)
+
+
+def _unknown(view: View, symbol: str) -> list[Found]:
+    unknown = [order for order in view.orders if order.status is OrderStatus.UNKNOWN]
+    if not unknown:
+        return []
+    doubt = next((order.doubt for order in unknown if order.doubt), None)
+    if doubt is None:
+        return [Found("unknown_order", Severity.ERROR, f"{symbol}: an order got no clear answer; being settled")]
+    role = unknown[0].role.replace("_", " ").lower()
+    text = (
+        f"{symbol}: nobody can tell whether the {role} order reached the broker: {doubt}. "
+        "Compare with the broker's own list, then name its order there, or say that there is none"
+    )
+    return [Found("unsettled_order", Severity.ERROR, text)]
 
 
 def changes(view: View, moment: Moment) -> tuple[Change, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from libs.broker.base import BrokerProvider, Priority
@@ -17,7 +18,8 @@ from libs.common.db import Database
 from libs.common.errors import AppError, UpstreamAuth
 from libs.common.messages.vocabulary import BrokerMode
 from libs.common.vault import Vault
-from services.orders import store
+from services.orders import store, store_evidence
+from services.orders.evidence import Known
 from services.orders.settings import Settings
 from services.orders.steps import Moment
 from services.orders.store import Loaded
@@ -59,6 +61,11 @@ class Deps:
         if loaded.token_ciphertext is None:
             raise UpstreamAuth(f"there are no credentials for account {trade.account_id}")
         return self.broker(trade.broker_mode, trade.account_id, loaded.token_ciphertext, priority)
+
+    async def known(self, view: View, since: datetime) -> Known:
+        """Read what we know of a trade's account. Time: `since` is the venue's."""
+        async with self.db.for_user(view.trade.username) as unit:
+            return await store_evidence.known(unit, view, since)
 
     def moment(self, loaded: Loaded) -> Moment:
         """Return now, by the database, with our waits."""

@@ -22,7 +22,7 @@ from libs.market import calendar, products
 from libs.market.options import OccSymbol
 from services.orders import asking, concerns, expiring, lifecycle, saving, store, store_flows, talk
 from services.orders.deps import Deps
-from services.orders.evidence import position_in
+from services.orders.evidence import holding_of
 from services.orders.expiring import Phase, Truth
 from services.orders.flow import JOB
 from services.orders.plan import is_running
@@ -125,8 +125,8 @@ def _truth(
     view: View, positions: tuple[PositionReport, ...], quote: Quote | None, orders: tuple[OrderReport, ...]
 ) -> Truth:
     return Truth(
-        contract_qty=position_in(positions, view.trade.occ_symbol),
-        share_qty=position_in(positions, view.trade.ticker),
+        contract_qty=holding_of(positions, view.trade.occ_symbol).qty,
+        share_qty=holding_of(positions, view.trade.ticker).qty,
         quote=quote,
         orders=tuple(flat for report in orders for flat in report.flat()),
     )

@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
 from libs.broker.base import BrokerProvider
 from libs.broker.reports import Quote
@@ -25,9 +25,23 @@ from libs.common.messages.vocabulary import BrokerMode, OrderStatus
 from libs.market import products
 from libs.market.clock import MarketClock
 from libs.market.options import OccSymbol
-from services.orders import accounts, brackets, limits, requests, saving, store, store_requests, talk
+from services.orders import (
+    accounts,
+    brackets,
+    evidence,
+    limits,
+    requests,
+    saving,
+    sights,
+    store,
+    store_evidence,
+    store_requests,
+    talk,
+)
 from services.orders.brackets import Prices
+from services.orders.capsule import capsule_of
 from services.orders.deps import Deps
+from services.orders.evidence import Baseline, holding_of
 from services.orders.flow import JOB, Claim, drive
 from services.orders.preferences import TradingSettings
 from services.orders.steps import Moment
@@ -45,6 +59,7 @@ class _Terms:
     multiplier: int
     minutes_to_last_trade: float
     quote_age_s: float | None
+    base: Baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,11 @@ async def _terms(command: PlaceTrade, settings: TradingSettings, broker: BrokerP
     """Check everything that can be refused before anything is stored. Raises: InvalidInput, MarketClosed."""
     candidates = _contracts(command)
     symbols = (command.ticker, *(str(contract) for contract in candidates))
-    quotes, clock = await talk.market_of(broker, symbols, deps.clock.now(), greeks=True)
+    now = deps.clock.now()
+    (quotes, clock), positions = await asyncio.gather(
+        talk.market_of(broker, symbols, now, greeks=True),
+        sights.positions_in_time(broker, deps.settings.order_waits.base_s),
+    )
     contract = _listed(command, candidates, quotes, settings)
     quote = quotes[str(contract)]
     left_min = _minutes_left(deps, clock, contract)
@@ -120,7 +139,9 @@ async def _terms(command: PlaceTrade, settings: TradingSettings, broker: BrokerP
     quoted_at = quote.quoted_at
     age = None if quoted_at is None else (clock.market_at(deps.clock.now()) - quoted_at).total_seconds()
     size = quote.contract_size or products.STANDARD_SIZE
-    return _Terms(contract, quote, prices, size, left_min, age)
+    holding = None if positions is None else holding_of(positions, str(contract))
+    base = Baseline(venue_at=clock.market_at(now), holding=holding)
+    return _Terms(contract, quote, prices, size, left_min, age, base)
 
 
 def command_mode(broker: BrokerProvider) -> BrokerMode:
@@ -190,10 +211,15 @@ async def _intent(asked: _Asked, terms: _Terms, deps: Deps) -> tuple[Claim, View
         send_by = standing.now + timedelta(seconds=deps.settings.order_waits.send_by_s)
         order = brackets.entry_order(trade, order_id=new_id(), tag=new_tag(), send_by=send_by, now=standing.now)
         text = f"{ctx.user} asks for {trade.qty} {trade.occ_symbol}, {trade.entry_type} entry"
-        view = View(trade=trade, orders=(order,), account_name=account.account_name).noting(
+        view = View(trade=trade, account_name=account.account_name).noting(
             Event(kind="asked", actor="user", text=text, data={"via": ctx.via})
         )
-        await store.insert_trade(unit, view, _capsule(command, terms), lease_s=lease_s)
+        base = terms.base
+        if base.holding is not None and base.holding.qty:
+            others = (await store_evidence.known(unit, view, base.venue_at)).holdings
+            base = replace(base, held_by_others=others.get(trade.occ_symbol, 0))
+        view = replace(view, orders=evidence.based(view, (order,), base))
+        await store.insert_trade(unit, view, capsule_of(command, terms.quote), lease_s=lease_s)
         view = await saving.save(unit, None, view, Moment(standing.now))
         await store_requests.name_trade(unit, ctx.user, command.idempotency_key, trade_id)
         # Should this process die now, somebody looks when its claim is over.
@@ -247,29 +273,3 @@ def _trade(asked: _Asked, terms: _Terms, trade_id: str, now: datetime) -> Trade:
         sentiment_score=command.sentiment_score,
         created_at=now,
     )
-
-
-def _capsule(command: PlaceTrade, terms: _Terms) -> dict[str, Any]:
-    """Return what is known at entry, from the quote that the order is placed against."""
-    quote, greeks = terms.quote, terms.quote.greeks
-    middle = ((quote.bid or Decimal(0)) + (quote.ask or Decimal(0))) / 2
-    spread = None
-    if middle > 0:
-        spread = (((quote.ask or Decimal(0)) - (quote.bid or Decimal(0))) / middle * 100).quantize(Decimal("0.01"))
-    delta = None if greeks is None else greeks.delta
-    iv = None if greeks is None else greeks.mid_iv or greeks.smv_vol
-    names = ("delta", "gamma", "theta", "vega", "rho")
-    return {
-        "signals_snapshot": command.signals_snapshot,
-        "ai_reasoning_log": command.ai_reasoning_log,
-        "delta_at_entry": delta,
-        "iv_at_entry": iv,
-        "order_book_state": {
-            "bid": quote.bid,
-            "ask": quote.ask,
-            "spread_pct": spread,
-            "volume": quote.volume,
-            "open_interest": quote.open_interest,
-            "greeks": None if greeks is None else {name: getattr(greeks, name) for name in names} | {"iv": iv},
-        },
-    }

@@ -25,7 +25,7 @@ from libs.common.messages.vocabulary import (
 )
 from libs.market import money
 from services.orders import protection
-from services.orders.merging import NEVER_SENT, NOT_PLACED, Report, merge
+from services.orders.merging import LAPSED, NEVER_SENT, NOT_PLACED, Report, merge
 from services.orders.results import Ending, amounts
 from services.orders.trade import EXIT_ROLES, Event, Group, Order, Trade, View
 
@@ -113,7 +113,7 @@ def accepted(view: View, tag: str, broker_id: str, now: datetime) -> View:
         status = OrderStatus.WORKING if order.is_unanswered else order.status
         group = order.group_order_id or broker_id
         view = view.with_order(
-            replace(order, status=status, broker_order_id=own, group_order_id=group, answered_at=now)
+            replace(order, status=status, broker_order_id=own, group_order_id=group, answered_at=now, doubt=None)
         )
     text = f"the broker received {_name(view, tag)} as order {broker_id}"
     return settled(view.noting(Event(kind="order_accepted", actor="broker", text=text, data={"id": broker_id})), now)
@@ -136,6 +136,28 @@ def never_placed(view: View, tag: str, now: datetime) -> View:
     """Record that evidence settled an unknown write as never placed."""
     view = view.noting(Event(kind="order_not_found", text=f"{_name(view, tag)} never reached the broker"))
     return settled(_never_there(view, tag, now), now)
+
+
+def lapsed(view: View, tag: str, filled_qty: int, price: Decimal | None, now: datetime) -> View:
+    """Record what became of an unknown day order once its day was over, by what the position had grown."""
+    for order in view.by_tag(tag):
+        view = view.with_order(
+            replace(
+                order,
+                status=OrderStatus.FILLED if filled_qty == order.qty else OrderStatus.CANCELLED,
+                filled_qty=filled_qty,
+                avg_price=price,
+                filled_at=order.venue_at if filled_qty else None,
+                fill_seen_at=now if filled_qty else None,
+                answered_at=now,
+                ended_at=now,
+                reason=LAPSED,
+                doubt=None,
+            )
+        )
+    what = f"{filled_qty} were bought at {price}" if filled_qty else "nothing of it was executed"
+    text = f"the day of {_name(view, tag)} is over; by the position {what}"
+    return settled(view.noting(Event(kind="order_lapsed", text=text, data={"tag": tag})), now)
 
 
 def void(view: View, tag: str, now: datetime) -> View:
@@ -169,6 +191,9 @@ def fresh(order: Order, *, order_id: str, tag: str, price: Decimal, now: datetim
         price=price,
         send_by=order.send_by,
         created_at=now,
+        venue_at=order.venue_at,
+        base_qty=order.base_qty,
+        base_cost_usd=order.base_cost_usd,
     )
 
 
@@ -189,7 +214,9 @@ def _never_there(view: View, tag: str, now: datetime) -> View:
 def _ended(view: View, tag: str, status: OrderStatus, words: str, now: datetime) -> View:
     for order in view.by_tag(tag):
         if not order.is_terminal and not order.is_working:
-            view = view.with_order(replace(order, status=status, reason=words, answered_at=now, ended_at=now))
+            view = view.with_order(
+                replace(order, status=status, reason=words, answered_at=now, ended_at=now, doubt=None)
+            )
     return view
 
 

@@ -23,7 +23,7 @@ def looked_in_vain(view: View, tag: str, now: datetime) -> View:
     """Note a look that could not be finished. It proves nothing."""
     for order in view.by_tag(tag):
         if order.status is OrderStatus.UNKNOWN:
-            view = view.with_order(replace(order, read_at=now))
+            view = view.with_order(replace(order, read_at=now, looks=order.looks + 1))
     return view
 
 

@@ -15,6 +15,9 @@ from services.orders.trade import Order
 
 NEVER_SENT = "never sent"
 NOT_PLACED = "not_placed"
+LAPSED = "no trace of it was left when its day was over"
+INFERRED = frozenset({NOT_PLACED, LAPSED})
+"""Ends that nobody saw: what appears after all is what the broker says."""
 
 _RANK = {
     OrderStatus.INTENT: 0,
@@ -43,6 +46,8 @@ class Report:
     group_order_id: str | None = None
     is_pending: bool = False
     """The broker has not yet let it past its own checks."""
+    is_odd: bool = False
+    """The broker's word means neither working nor over."""
     reason: str | None = None
     broker_at: datetime | None = None
     created_at: datetime | None = None
@@ -51,7 +56,7 @@ class Report:
 def merge(order: Order, report: Report, now: datetime) -> Order:
     """Take from a report what is news; an older one, or a fill without its price yet, changes nothing but `read_at`.
 
-    An order we settled as never placed, which appears after all, is what the broker says: that end was only inferred.
+    An order whose end was only inferred, and which appears after all, is what the broker says.
     """
     # What is over keeps the time at which we saw its end: waits are counted from it.
     looked = order if order.is_terminal else replace(order, read_at=now, reads=order.reads + 1)
@@ -60,7 +65,7 @@ def merge(order: Order, report: Report, now: datetime) -> Order:
     if filled and not price:
         return looked
     status = report.status
-    guessed = order.reason == NOT_PLACED and order.broker_order_id is None
+    guessed = order.reason in INFERRED and order.broker_order_id is None
     if not guessed and order.is_terminal and filled == order.filled_qty:
         return order
     if not guessed and (order.is_terminal or _RANK[status] < _RANK[order.status]):
@@ -86,4 +91,6 @@ def merge(order: Order, report: Report, now: datetime) -> Order:
         ended_at=(None if guessed else order.ended_at) or (at if ended else None),
         reason=(None if guessed else order.reason) or (report.reason if ended else None),
         look_at=None,
+        doubt=None,
+        odd_since=(order.odd_since or now) if report.is_odd and not ended else None,
     )

@@ -44,6 +44,7 @@ def orders_of(view: View) -> tuple[TradeOrder, ...]:
             qty=order.qty,
             filled_qty=order.filled_qty,
             avg_price=order.avg_price,
+            doubt=order.doubt,
         )
         for order in view.orders
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from libs.common.messages.vocabulary import CloseReason, OrderStatus
+from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
 from services.orders.merging import NOT_PLACED
 from services.orders.trade import ActionState, Order
 
@@ -21,8 +21,14 @@ class Waits:
     settle_s: float = 1.2
     """A second look at new exits: a stop on the wrong side takes its group down up to a second after "ok"."""
     look_every_s: float = 3.0
+    look_last_s: float = 30.0
+    """Between looks for a write that evidence does not settle."""
     look_gap_entry_s: float = 30.0
     look_gap_exit_s: float = 3.0
+    clock_skew_s: float = 2.0
+    """How far the venue's clock may lag behind what we know of it."""
+    base_s: float = 1.0
+    """How long an intent waits for the contract's position before it; the quote comes at the same time."""
     recancel_s: float = 5.0
     cancel_alarm_s: float = 30.0
     naked_alarm_s: float = 5.0
@@ -219,11 +225,34 @@ def unanswered(orders: tuple[Order, ...], moment: Moment) -> Step | None:
         if order.status is OrderStatus.SENT:
             return MarkUnknown(order.tag)
         if order.status is OrderStatus.UNKNOWN:
-            until = moment.at(order.read_at, moment.waits.look_every_s)
+            until = next_look_at(order, moment)
             if until is None:
                 return Look(order.tag)
             soonest = until if soonest is None else min(soonest, until)
     return Wait(soonest) if soonest else None
+
+
+def evidence_gap_s(order: Order, waits: Waits) -> float:
+    """Return how far apart two looks must be that prove a write never placed. Units: seconds.
+
+    An exit's may be short where nobody else has lots in the contract: were it there after all, the broker itself would
+    refuse to sell as much again. With lots of others, or when nobody could tell, it would sell theirs.
+    """
+    is_exit = order.role not in (OrderRole.ENTRY, OrderRole.COVER)
+    return waits.look_gap_exit_s if is_exit and order.base_qty == 0 else waits.look_gap_entry_s
+
+
+def next_look_at(order: Order, moment: Moment) -> datetime | None:
+    """Return when to look again for an unknown write: ever more seldom, but in time for the proof; None: now."""
+    waits = moment.waits
+    if order.read_at is None:
+        return None
+    gap_s = min(waits.look_every_s * 1.5 ** min(max(order.looks - 2, 0), 20), waits.look_last_s)
+    due_at = order.read_at + timedelta(seconds=gap_s)
+    if order.look_at is not None:
+        proof_at = order.look_at + timedelta(seconds=evidence_gap_s(order, waits))
+        due_at = min(due_at, proof_at) if order.read_at < proof_at else due_at
+    return due_at if due_at > moment.now else None
 
 
 def retry_after(orders: tuple[Order, ...], moment: Moment) -> Wait | None:

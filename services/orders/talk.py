@@ -29,7 +29,7 @@ from libs.common.ids import new_id, new_tag
 from libs.common.messages.vocabulary import BrokerMode, CloseReason, OrderRole
 from libs.market.clock import MarketClock, is_contract_open, next_open_at
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, evidence, lifecycle, looking, protecting
+from services.orders import asking, brackets, evidence, lifecycle, looking, protecting, sights
 from services.orders.brackets import NoMarket, StopPassed
 from services.orders.deps import Deps
 from services.orders.reading import reports_of
@@ -63,7 +63,7 @@ async def perform(  # noqa: PLR0911 - one answer per step
         case Send():
             return await _send(step, loaded, broker, deps.clock, claim_ends)
         case Look():
-            return await _look(step, loaded, broker)
+            return await _look(step, loaded, broker, deps)
         case Read():
             return await _read(step, broker)
         case Cancel():
@@ -126,13 +126,11 @@ async def _cancel(step: Cancel, broker: BrokerProvider, clock: Clock, claim_ends
 # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _look(step: Look, loaded: Loaded, broker: BrokerProvider) -> Outcome:
+async def _look(step: Look, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
     try:
-        orders = await broker.orders()
-        positions = await broker.positions()
+        seen = await sights.look(broker, loaded, deps)
     except AppError as error:
         return _stuck(step, error)
-    seen = evidence.Seen(orders, evidence.position_in(positions, loaded.view.trade.occ_symbol))
     return Outcome(lambda view, moment: evidence.judged(view, step.tag, seen, moment))
 
 
@@ -195,7 +193,7 @@ async def _bracket(step: PlaceBracket, loaded: Loaded, broker: BrokerProvider, d
     trade = loaded.view.trade
     contract = OccSymbol.parse(trade.occ_symbol)
     try:
-        quotes, clock = await market_of(broker, (trade.occ_symbol,), deps.clock.now())
+        quotes, clock, base = await sights.market_of(broker, loaded, deps)
     except AppError as error:
         return _stuck(step, error)
     if not is_open(deps, clock, trade.broker_mode, contract):
@@ -220,7 +218,7 @@ async def _bracket(step: PlaceBracket, loaded: Loaded, broker: BrokerProvider, d
                 now=moment.now,
                 words=words,
             )
-        return view if isinstance(made, NoMarket) else looking.with_orders(view, made)
+        return view if isinstance(made, NoMarket) else looking.with_orders(view, evidence.based(view, made, base))
 
     return Outcome(apply)
 
@@ -229,7 +227,7 @@ async def _sell(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
     trade = loaded.view.trade
     contract = OccSymbol.parse(trade.occ_symbol)
     try:
-        quotes, clock = await market_of(broker, (trade.occ_symbol,), deps.clock.now())
+        quotes, clock, base = await sights.market_of(broker, loaded, deps)
     except AppError as error:
         return _stuck(PlaceSell(), error)
     if not is_open(deps, clock, trade.broker_mode, contract):
@@ -238,7 +236,7 @@ async def _sell(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
 
     def apply(view: View, moment: Moment) -> View:
         made = brackets.sell_order(view, quote, order_id=new_id(), tag=new_tag(), now=moment.now)
-        return view if isinstance(made, NoMarket) else looking.with_orders(view, (made,))
+        return view if isinstance(made, NoMarket) else looking.with_orders(view, evidence.based(view, (made,), base))
 
     return Outcome(apply, pause_s=0.0 if quote is not None and quote.has_market else 1.0)
 

@@ -117,6 +117,18 @@ class Order:
     look_at: datetime | None = None
     """First complete list in which an unanswered write was not found, by one that may count as proof."""
     looks: int = 0
+    look_qty: int | None = None
+    """By how much the position differed in that list, once the order's day was over."""
+    venue_at: datetime | None = None
+    """The venue's own time when the intent was made: its clock may run differently, its lists show its day."""
+    base_qty: Decimal | None = None
+    """Contracts of the account that were nobody's of ours when the intent was made; None: nobody could tell."""
+    base_cost_usd: Decimal | None = None
+    """What the whole position had cost then."""
+    doubt: str | None = None
+    """Why evidence cannot settle an unanswered write, for the person who then has to."""
+    odd_since: datetime | None = None
+    """Since when the broker shows it as something that is neither working nor over."""
 
     @property
     def is_terminal(self) -> bool:

@@ -32,6 +32,8 @@ class TradeOrder(Payload):
     qty: int
     filled_qty: int = 0
     avg_price: Decimal | None = None
+    doubt: str | None = None
+    """Of an `UNKNOWN` one that evidence cannot settle: why, for the person who names the broker's order or none."""
 
 
 class TradeRow(Payload):

@@ -10,19 +10,27 @@ from typing import Any
 import pytest
 
 from libs.broker.orders import OrderClass, OrderReport, OrderSide, OrderStatus, OrderType
-from libs.common.messages.vocabulary import CloseReason, OrderRole, TradeStatus
+from libs.broker.reports import PositionReport
+from libs.common.messages.vocabulary import CloseReason, Duration, OrderRole, TradeStatus
 from libs.common.messages.vocabulary import OrderStatus as Ours
 from services.orders import evidence, lifecycle
-from services.orders.evidence import Seen
-from services.orders.steps import Moment
-from services.orders.trade import View
-from tests.unit.orders.views import NOW, OCC, a_view, filled
+from services.orders.evidence import Baseline, Holding, Known, KnownOrder, Seen
+from services.orders.reading import reports_of
+from services.orders.steps import Moment, Waits, evidence_gap_s, next_look_at
+from services.orders.trade import Order, View
+from tests.unit.orders.views import NOW, OCC, a_leg, a_view, filled
 
 LATER = NOW + timedelta(seconds=31)
+TOMORROW = NOW + timedelta(days=1)
+OTHER = "SPY261218P00650000"
 
 
-def unknown() -> View:
-    return lifecycle.unknown(lifecycle.sent(a_view(), "bk-entry", NOW), "bk-entry", "no answer", NOW)
+def unknown(foreign: int | None = 0, cost: str = "0", **changes: Any) -> View:
+    """Write an entry whose answer was lost; `foreign`: lots of others before it, None where nobody could tell."""
+    view = a_view(**changes)
+    holding = None if foreign is None else Holding(qty=Decimal(foreign), cost_usd=Decimal(cost))
+    view = replace(view, orders=evidence.based(view, view.orders, Baseline(venue_at=NOW, holding=holding)))
+    return lifecycle.unknown(lifecycle.sent(view, "bk-entry", NOW), "bk-entry", "no answer", NOW)
 
 
 def listed(**changes: Any) -> OrderReport:
@@ -41,8 +49,36 @@ def listed(**changes: Any) -> OrderReport:
     return OrderReport(**values | changes)
 
 
-def look(view: View, *orders: OrderReport, at: Any = NOW, position: int = 0) -> View:
-    return evidence.judged(view, "bk-entry", Seen(orders, Decimal(position)), Moment(at))
+def held(qty: int, occ: str = OCC, cost: str = "0") -> tuple[PositionReport, ...]:
+    if not qty:
+        return ()
+    return (PositionReport(symbol=occ, qty=Decimal(qty), cost_basis_usd=Decimal(cost)),)
+
+
+def look(
+    view: View,
+    *orders: OrderReport,
+    at: Any = NOW,
+    position: int = 0,
+    cost: str = "0",
+    known: Known | None = None,
+    tag: str = "bk-entry",
+) -> View:
+    seen = Seen(orders=orders, positions=held(position, cost=cost), known=known or Known(), venue_at=at)
+    return evidence.judged(view, tag, seen, Moment(at))
+
+
+def one_we_know(**changes: Any) -> KnownOrder:
+    values: dict[str, Any] = {
+        "group_order_id": "800",
+        "broker_order_id": "800",
+        "trade_id": "t-other",
+        "status": Ours.WORKING,
+        "filled_qty": 0,
+        "venue_at": NOW - timedelta(minutes=5),
+        "is_settled": True,
+    }
+    return KnownOrder(**values | changes)
 
 
 def test_found_by_its_tag_it_is_ours() -> None:
@@ -67,8 +103,7 @@ def test_a_position_that_nobody_can_explain_proves_nothing_and_starts_the_count_
 
 
 def test_looks_of_two_days_prove_nothing() -> None:
-    view = look(unknown(), at=NOW + timedelta(days=1))
-    view = look(view, at=NOW + timedelta(days=1, seconds=31))
+    view = look(look(unknown()), at=TOMORROW)
     assert view.orders[0].status is Ours.UNKNOWN
 
 
@@ -104,15 +139,230 @@ def test_what_differs_is_no_twin(different: dict[str, Any]) -> None:
 def test_what_is_settled_is_not_judged_again() -> None:
     view = look(unknown(), listed())
     assert look(view, at=LATER) == view
-    assert evidence.judged(view, "bk-other", Seen((), Decimal(0)), Moment(NOW)) is view
+    assert look(view, tag="bk-other") is view
 
 
-def test_an_exit_has_the_shorter_gap() -> None:
+# ── the position ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_lots_of_others_that_were_there_before_do_not_stand_in_the_way() -> None:
+    view = look(look(unknown(foreign=3), position=3), at=LATER, position=3)
+    assert view.trade.reason == "not_placed"
+
+
+def test_lots_of_others_that_came_meanwhile_prove_nothing_and_a_person_is_told_why() -> None:
+    view = look(look(unknown(foreign=3), position=5), at=LATER, position=5)
+    assert view.orders[0].status is Ours.UNKNOWN
+    assert "2 contracts more than is explained" in (view.orders[0].doubt or "")
+
+
+def test_a_position_read_before_our_own_fill_was_in_it_is_no_base() -> None:
+    based = evidence.based(filled(), (a_leg(OrderRole.STOP_LOSS),), Baseline(venue_at=NOW, holding=Holding()))
+    assert (based[0].base_qty, based[0].venue_at) == (None, NOW)
+
+
+def test_what_another_trade_of_ours_holds_there_is_explained() -> None:
+    known = Known(holdings={OCC: 2})
+    view = look(look(unknown(), position=2, known=known), at=LATER, position=2, known=known)
+    assert view.trade.reason == "not_placed"
+
+
+# ── exits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def unknown_sale(foreign: int | None = 0) -> View:
     view = filled()
-    leg = replace(
-        view.orders[0], id="o2", tag="bk-sell", role=OrderRole.CLOSE, status=Ours.UNKNOWN, sent_at=NOW, filled_qty=0
+    sale = replace(
+        view.orders[0],
+        id="o2",
+        tag="bk-sell",
+        role=OrderRole.CLOSE,
+        status=Ours.UNKNOWN,
+        sent_at=NOW,
+        filled_qty=0,
+        broker_order_id=None,
+        group_order_id=None,
+        read_at=None,
     )
-    view = replace(view, orders=(*view.orders, leg))
-    once = evidence.judged(view, "bk-sell", Seen((), Decimal(2)), Moment(NOW))
-    twice = evidence.judged(once, "bk-sell", Seen((), Decimal(2)), Moment(NOW + timedelta(seconds=3)))
-    assert (twice.orders[-1].status, twice.orders[-1].reason) == (Ours.CANCELLED, "not_placed")
+    holding = None if foreign is None else Holding(qty=Decimal(2 + foreign))
+    made = evidence.based(view, (sale,), Baseline(venue_at=NOW, holding=holding))
+    return replace(view, orders=(*view.orders, *made))
+
+
+def sale(view: View) -> Order:
+    return view.orders[-1]
+
+
+def test_an_exit_has_the_shorter_gap_where_nobody_else_has_lots() -> None:
+    once = look(unknown_sale(), position=2, tag="bk-sell")
+    twice = look(once, position=2, tag="bk-sell", at=NOW + timedelta(seconds=3))
+    assert (sale(twice).status, sale(twice).reason) == (Ours.CANCELLED, "not_placed")
+
+
+@pytest.mark.parametrize("foreign", [1, None])
+def test_an_exit_beside_lots_of_others_has_the_longer_gap(foreign: int | None) -> None:
+    position = 2 + (foreign or 0)
+    once = look(unknown_sale(foreign), position=position, tag="bk-sell")
+    soon = look(once, position=position, tag="bk-sell", at=NOW + timedelta(seconds=3))
+    assert sale(soon).status is Ours.UNKNOWN
+    later = look(soon, position=position, tag="bk-sell", at=LATER)
+    assert sale(later).reason == "not_placed"
+
+
+def test_a_sale_that_took_lots_as_many_as_others_have_is_not_taken_for_never_placed() -> None:
+    # Two of ours, two of others'; the sale executed and no list shows it. What is left looks like what we held.
+    view = look(look(unknown_sale(2), position=2, tag="bk-sell"), position=2, tag="bk-sell", at=LATER)
+    assert sale(view).status is Ours.UNKNOWN
+    assert "2 contracts less" in (sale(view).doubt or "")
+
+
+# ── lists that are not to be trusted ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("known", "listing"),
+    [
+        (one_we_know(), ()),
+        (one_we_know(filled_qty=2), (listed(id="800", tag="bk-o", exec_qty=1, avg_fill_price=Decimal(4)),)),
+        (one_we_know(status=Ours.CANCELLED), (listed(id="800", tag="bk-o"),)),
+    ],
+)
+def test_a_list_that_knows_less_than_we_do_proves_nothing(known: KnownOrder, listing: tuple[OrderReport, ...]) -> None:
+    view = look(unknown(), *listing, known=Known(orders=(known,)))
+    view = look(view, *listing, at=LATER, known=Known(orders=(known,)))
+    assert (view.orders[0].status, view.orders[0].look_at) == (Ours.UNKNOWN, None)
+    assert "800" in (view.orders[0].doubt or "")
+
+
+@pytest.mark.parametrize(
+    "known", [one_we_know(venue_at=NOW - timedelta(days=1)), one_we_know(is_settled=False, venue_at=NOW)]
+)
+def test_a_list_need_not_show_what_is_of_another_day_or_brand_new(known: KnownOrder) -> None:
+    view = look(look(unknown(), known=Known(orders=(known,))), at=LATER, known=Known(orders=(known,)))
+    assert view.trade.reason == "not_placed"
+
+
+def test_positions_without_what_another_trade_holds_prove_nothing() -> None:
+    known = Known(holdings={OTHER: 2})
+    view = look(look(unknown(), known=known), at=LATER, known=known)
+    assert OTHER in (view.orders[0].doubt or "")
+    assert view.orders[0].status is Ours.UNKNOWN
+
+
+def test_found_by_its_tag_it_is_ours_even_in_a_list_that_leaves_something_out() -> None:
+    view = look(unknown(), listed(), known=Known(orders=(one_we_know(),)))
+    assert view.orders[0].broker_order_id == "900"
+
+
+def test_a_twin_that_another_trade_owns_is_none() -> None:
+    known = Known(orders=(one_we_know(group_order_id="900", broker_order_id="900"),))
+    view = look(look(unknown(), listed(tag=None), known=known), listed(tag=None), at=LATER, known=known)
+    assert view.trade.reason == "not_placed"
+
+
+def test_a_twin_is_found_though_the_venues_clock_lags_a_little() -> None:
+    view = look(unknown(), listed(tag=None, created_at=NOW - timedelta(seconds=1)))
+    assert view.orders[0].broker_order_id == "900"
+
+
+def test_without_the_venues_clock_nothing_is_concluded() -> None:
+    seen = Seen(orders=(), venue_at=None)
+    once = evidence.judged(unknown(), "bk-entry", seen, Moment(NOW))
+    assert evidence.judged(once, "bk-entry", seen, Moment(LATER)).orders[0].status is Ours.UNKNOWN
+
+
+# ── across midnight ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_day_order_ends_by_two_reads_of_the_next_day_that_agree() -> None:
+    view = look(look(unknown()), at=TOMORROW)
+    assert view.orders[0].status is Ours.UNKNOWN
+    assert "day is over" in (view.orders[0].doubt or "")
+    view = look(view, at=TOMORROW + timedelta(seconds=31))
+    assert (view.orders[0].status, view.trade.close_reason) == (Ours.CANCELLED, CloseReason.CANCELLED)
+
+
+def test_a_day_entry_whose_position_grew_is_taken_at_what_the_position_cost_more() -> None:
+    view = look(unknown(foreign=1, cost="400"), at=TOMORROW, position=3, cost="1260")
+    view = look(view, at=TOMORROW + timedelta(seconds=31), position=3, cost="1260")
+    assert (view.trade.status, view.trade.filled_qty, view.trade.entry_price) == (
+        TradeStatus.FILLED,
+        2,
+        Decimal("4.30"),
+    )
+
+
+def test_a_day_entry_that_grew_in_part_is_taken_for_that_much() -> None:
+    view = look(unknown(), at=TOMORROW, position=1)
+    view = look(view, at=TOMORROW + timedelta(seconds=31), position=1)
+    assert (view.orders[0].status, view.trade.filled_qty, view.trade.status) == (
+        Ours.CANCELLED,
+        1,
+        TradeStatus.FILLED,
+    )
+    assert view.trade.entry_price == view.trade.reference_price
+
+
+def test_reads_of_the_next_day_that_differ_start_the_count_again() -> None:
+    view = look(unknown(), at=TOMORROW, position=1)
+    view = look(view, at=TOMORROW + timedelta(seconds=31), position=2)
+    assert view.orders[0].status is Ours.UNKNOWN
+    view = look(view, at=TOMORROW + timedelta(seconds=62), position=2)
+    assert view.trade.filled_qty == 2
+
+
+@pytest.mark.parametrize("position", [-1, 3])
+def test_a_position_that_it_cannot_explain_leaves_a_day_order_to_a_person(position: int) -> None:
+    view = unknown()
+    for number in range(1, 4):
+        view = look(view, at=TOMORROW + timedelta(seconds=31 * number), position=position)
+    assert view.orders[0].status is Ours.UNKNOWN
+    assert view.orders[0].doubt
+
+
+def test_what_is_good_till_cancelled_stays_unknown_after_its_day() -> None:
+    view = unknown(entry_duration=Duration.GTC)
+    for number in range(1, 4):
+        view = look(view, at=TOMORROW + timedelta(seconds=31 * number))
+    assert (view.orders[0].status, view.orders[0].look_at) == (Ours.UNKNOWN, None)
+
+
+def test_the_days_are_the_venues_own() -> None:
+    # The venue's clock is set on a day; ours says that half a minute has gone by.
+    seen = Seen(orders=(), venue_at=TOMORROW)
+    once = evidence.judged(unknown(), "bk-entry", seen, Moment(NOW))
+    twice = evidence.judged(once, "bk-entry", seen, Moment(LATER))
+    assert twice.orders[0].reason != "not_placed"
+    assert twice.trade.close_reason is CloseReason.CANCELLED
+
+
+def test_what_appears_after_its_end_was_inferred_is_what_the_broker_says() -> None:
+    view = look(look(unknown(), at=TOMORROW), at=TOMORROW + timedelta(seconds=31))
+    again = lifecycle.applied(view, reports_of(view.orders, listed()), LATER)
+    assert (again.orders[0].status, again.orders[0].broker_order_id) == (Ours.WORKING, "900")
+
+
+# ── how often ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_looks_grow_rarer_but_the_proof_is_looked_for_when_it_is_due() -> None:
+    view, at, looks = unknown(), NOW, []
+    while view.orders[0].status is Ours.UNKNOWN:
+        view = look(view, at=at)
+        looks.append((at - NOW).total_seconds())
+        at = next_look_at(view.orders[0], Moment(at)) or at
+    assert looks[-1] == 30
+    assert len(looks) <= 8
+
+
+def test_what_nobody_settles_is_looked_for_twice_a_minute() -> None:
+    view, at = unknown(), NOW
+    for _ in range(20):
+        view = look(view, at=at, position=1)
+        at = next_look_at(view.orders[0], Moment(at)) or at
+    assert at - (view.orders[0].read_at or NOW) == timedelta(seconds=30)
+
+
+def test_the_gap_of_an_entry_is_the_long_one() -> None:
+    waits = Waits()
+    assert evidence_gap_s(unknown().orders[0], waits) == waits.look_gap_entry_s

@@ -23,6 +23,7 @@ from libs.common.clock import ManualClock
 from libs.common.messages.vocabulary import CloseReason, EntryType, Protection, TradeStatus
 from services.orders import asking, deciding, lifecycle, publishing, talk
 from services.orders.deps import Deps
+from services.orders.evidence import Known, KnownOrder
 from services.orders.lifecycle import ALLOWED
 from services.orders.plan import is_running, next_step
 from services.orders.reading import reports_of
@@ -48,6 +49,23 @@ class Pretend:
 
     def broker_of(self, *_: Any) -> PretendBroker:
         return self.broker
+
+    async def known(self, view: View, _: Any) -> Known:
+        return Known(
+            orders=tuple(
+                KnownOrder(
+                    group_order_id=order.group_order_id,
+                    broker_order_id=order.broker_order_id,
+                    trade_id=order.trade_id,
+                    status=order.status,
+                    filled_qty=order.filled_qty,
+                    venue_at=order.venue_at or NOW,
+                    is_settled=True,
+                )
+                for order in view.orders
+                if order.group_order_id
+            )
+        )
 
     def moment(self, _: Any = None) -> Moment:
         return Moment(self.clock.now(), self.waits)

@@ -1892,6 +1892,11 @@ export interface components {
             filled_qty: number;
             /** Avg Price */
             avg_price: string | null;
+            /**
+             * Doubt
+             * @description why evidence cannot settle an UNKNOWN order; then `resolve` can, see there
+             */
+            doubt?: string | null;
         };
         /**
          * TradeRow
