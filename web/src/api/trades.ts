@@ -46,6 +46,12 @@ export async function listOpenIncidents(): Promise<Incident[]> {
   return (await data(http.GET("/api/incidents", { params: { query: { open: true } } }))).incidents;
 }
 
+/** What was found about one trade, open and over. */
+export async function listIncidentsOf(tradeId: string): Promise<Incident[]> {
+  const query = { trade_id: tradeId, limit: PAGE };
+  return (await data(http.GET("/api/incidents", { params: { query } }))).incidents;
+}
+
 const keyed = (idempotencyKey: string) => ({ "Idempotency-Key": idempotencyKey });
 
 export function place(body: PlaceBody, idempotencyKey: string): Promise<Answer<Trade>> {
@@ -78,4 +84,17 @@ export function adjust({ id, ...body }: Adjustment, idempotencyKey: string): Pro
 /** Take back a close or adjust that waits for the open. */
 export function withdraw({ id }: Sighting, idempotencyKey: string): Promise<Answer<Trade>> {
   return answer(http.POST("/api/trades/{id}/withdraw", { params: target(id, idempotencyKey) }));
+}
+
+/** Which of the broker's orders an unanswered one is; null: none. */
+export interface Resolution {
+  id: string;
+  broker_order_id: string | null;
+}
+
+/** Settle an unknown order by a person's word, which is checked at the broker. */
+export function resolve({ id, broker_order_id }: Resolution, idempotencyKey: string): Promise<Answer<Trade>> {
+  const body = { broker_order_id } as never;
+  const path = "/api/trades/{id}/resolve" as "/api/trades/{id}/close";
+  return answer(http.POST(path, { params: target(id, idempotencyKey), body }));
 }

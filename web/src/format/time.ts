@@ -24,6 +24,16 @@ export function duration(seconds: number): string {
   return `${Math.floor(seconds / 86_400)} days`;
 }
 
+/** A span told to what matters at its size: hundredths below ten seconds, then seconds, minutes with seconds, hours. */
+export function exactly(seconds: number): string {
+  const span = Math.max(0, seconds);
+  if (span < 9.995) return `${span < 0.995 ? span.toFixed(2) : span.toFixed(1)} s`;
+  const whole = Math.round(span);
+  if (whole < 90) return `${whole} s`;
+  if (whole < 5400) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return whole < 172_800 ? `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min` : duration(whole);
+}
+
 export function ageText(seconds: number | null): string {
   return seconds === null ? "" : `${duration(seconds)} ago`;
 }
@@ -41,6 +51,11 @@ export function heldText(hours: number | string | null | undefined): string {
 
 export function clockTime(iso: string | null | undefined): string {
   return iso ? clock.format(new Date(iso)) : "";
+}
+
+/** "21 Nov" in New York. */
+export function dateText(iso: string): string {
+  return day.format(new Date(iso));
 }
 
 /** "21 Nov, 10:02:10" in New York. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { aTrade } from "../state/example";
 import { dollars } from "./decimal";
-import { badgeOf, endedText, isUnknown, shieldOf, strikeText, totalsOf, trackOf } from "./trade";
+import { badgeOf, bareSeconds, endedText, isUnknown, shieldOf, strikeText, totalsOf, trackOf, waitText } from "./trade";
 
 const order = { role: "ENTRY", tag: "bk-1", broker_order_id: null, qty: 1, filled_qty: 0, avg_price: null } as const;
 
@@ -32,16 +32,31 @@ describe("protection", () => {
   });
 
   it("shouts when a position is naked and says for how long", () => {
-    expect(shieldOf(aTrade({ protection: "NAKED", naked_s: "12" }))).toEqual({
-      kind: "naked",
-      text: "NOT PROTECTED for 12 s",
-    });
+    const naked = aTrade({ protection: "NAKED", naked_s: "40", naked_since: "2026-11-20T15:00:00Z" });
+    expect(shieldOf(naked)).toEqual({ kind: "naked", text: "NOT PROTECTED" });
+    expect(bareSeconds(naked, Date.parse("2026-11-20T15:00:12.400Z"))).toBe(12);
+    expect(bareSeconds({ ...naked, naked_since: null }, 0)).toBe(40);
+  });
+
+  it("counts the seconds while a bracket is placed only once they are worth saying", () => {
+    const placing = aTrade({ protection: "PENDING", naked_since: "2026-11-20T15:00:00Z" });
+    expect(bareSeconds(placing, Date.parse("2026-11-20T15:00:01Z"))).toBeNull();
+    expect(bareSeconds(placing, Date.parse("2026-11-20T15:00:03Z"))).toBe(3);
+    expect(bareSeconds(aTrade(), 0)).toBeNull();
   });
 
   it("says an unanswered write before anything else", () => {
     const unknown = aTrade({ protection: "PROTECTED", orders: [{ ...order, status: "UNKNOWN" }] });
     expect(isUnknown(unknown)).toBe(true);
     expect(shieldOf(unknown).text).toBe("Asking the broker");
+    expect(badgeOf(unknown)).toEqual({ kind: "pending", label: "Unknown" });
+    expect(waitText(unknown)).toContain("fully exposed");
+  });
+
+  it("says what a trade waits for", () => {
+    expect(waitText(aTrade({ status: "OPEN", limit_price: "4.1" }))).toBe("limit 4.10");
+    expect(waitText(aTrade({ queued_for_open: true }))).toBe("your change runs at the open");
+    expect(waitText(aTrade())).toBe("");
   });
 });
 

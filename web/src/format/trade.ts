@@ -1,8 +1,8 @@
 // What a trade is called on the page: badge, protection, how it ended, its place between stop and target.
 
 import type { CloseReason, OrderRole, Trade } from "../api/types";
-import { parseDecimal, percent, position, signOf, times } from "./decimal";
-import { duration, expiryText } from "./time";
+import { parseDecimal, percent, position, price, signOf, times } from "./decimal";
+import { ageSeconds, expiryText } from "./time";
 
 export type BadgeKind = "pending" | "open" | "win" | "loss" | "expired";
 
@@ -28,6 +28,7 @@ const ROLES: Record<OrderRole, string> = {
 };
 
 export function badgeOf(trade: Trade): { kind: BadgeKind; label: string } {
+  if (isUnknown(trade)) return { kind: "pending", label: "Unknown" };
   if (trade.status === "OPEN") return { kind: "pending", label: "Pending" };
   if (trade.status === "CLOSING") return { kind: "pending", label: "Closing" };
   if (trade.status !== "CLOSED") return { kind: "open", label: trade.status === "PARTIAL" ? "Open, part" : "Open" };
@@ -73,6 +74,18 @@ export function isUnknown(trade: Trade): boolean {
   return trade.status !== "CLOSED" && trade.orders.some((order) => order.status === "UNKNOWN");
 }
 
+/** The order nobody has an answer for. */
+export const unknownOrder = (trade: Trade) => trade.orders.find((order) => order.status === "UNKNOWN");
+
+/** Why asking cannot settle an unknown order, where the server says so. */
+export function doubtOf(trade: Trade): string | null {
+  const doubts = trade.orders.map((order) =>
+    order.status === "UNKNOWN" ? (order as { doubt?: unknown }).doubt : null,
+  );
+  const found = doubts.find((doubt) => typeof doubt === "string" && doubt !== "");
+  return typeof found === "string" ? found : null;
+}
+
 export type ShieldKind = "protected" | "waiting" | "naked" | "none";
 
 function restingText(trade: Trade): string {
@@ -85,14 +98,27 @@ export function shieldOf(trade: Trade): { kind: ShieldKind; text: string } {
   if (trade.protection === "NONE") return { kind: "none", text: trade.status === "CLOSED" ? "" : "No stop, no target" };
   if (trade.protection === "PROTECTED") return { kind: "protected", text: restingText(trade) };
   if (trade.protection === "SETTLING") return { kind: "waiting", text: "Settling after expiry" };
-  if (trade.protection === "NAKED") return { kind: "naked", text: nakedText(trade) };
+  if (trade.protection === "NAKED") return { kind: "naked", text: "NOT PROTECTED" };
   if (trade.status === "OPEN") return { kind: "waiting", text: "Placed once filled" };
   return { kind: "waiting", text: trade.status === "CLOSING" ? "Taken down to sell" : "Placing the bracket" };
 }
 
-function nakedText(trade: Trade): string {
-  const seconds = Math.floor(Number(trade.naked_s ?? 0));
-  return seconds > 0 ? `NOT PROTECTED for ${duration(seconds)}` : "NOT PROTECTED";
+const BARE_WORTH_SAYING_S = 2;
+
+/** How long the position has been without every exit it asked for; null while it has them, or hardly began to miss them. */
+export function bareSeconds(trade: Trade, now: number): number | null {
+  if (trade.protection !== "NAKED" && trade.protection !== "PENDING") return null;
+  const since = ageSeconds(trade.naked_since, now);
+  if (since === null) return trade.protection === "NAKED" ? Math.floor(Number(trade.naked_s ?? 0)) || null : null;
+  return trade.protection === "NAKED" || since >= BARE_WORTH_SAYING_S ? since : null;
+}
+
+/** What the row says below its badge: why a trade waits. Empty when there is nothing to wait for. */
+export function waitText(trade: Trade): string {
+  if (isUnknown(trade)) return "no clear answer from the broker; counts as fully exposed";
+  if (trade.queued_for_open) return "your change runs at the open";
+  if (trade.status === "OPEN" && trade.limit_price) return `limit ${price(trade.limit_price)}`;
+  return "";
 }
 
 export interface Track {

@@ -28,6 +28,7 @@ const BASE: Trade = {
   status: "FILLED",
   protection: "PROTECTED",
   naked_s: "0",
+  naked_since: null,
   close_price: null,
   close_date: null,
   close_reason: null,

@@ -1,6 +1,7 @@
 // Reading the events of the live stream: which there are, and what their data may be trusted to hold.
 
 import type { PriceTick, Trade } from "../api/types";
+import { withContracts } from "../format/occ";
 
 export const TRADE_FACTS = [
   "trade_placed",
@@ -43,8 +44,14 @@ export function pricesOf(text: string): PriceTick[] {
   return Array.isArray(prices) ? (prices as PriceTick[]) : [];
 }
 
+/** The trade an incident is about; null for those about an account. */
+export function tradeOfIncident(text: string): string | null {
+  const id = objectOf(text)?.trade_id;
+  return typeof id === "string" ? id : null;
+}
+
 /** The words of an incident that must be seen wherever the page is scrolled; null for those a banner is enough for. */
 export function alarmOf(text: string): string | null {
   const data = objectOf(text);
-  return data?.severity === "critical" && typeof data?.text === "string" ? data.text : null;
+  return data?.severity === "critical" && typeof data?.text === "string" ? withContracts(data.text) : null;
 }

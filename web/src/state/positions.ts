@@ -68,6 +68,8 @@ export async function reloadAll(): Promise<void> {
     queryClient.invalidateQueries({ queryKey: keys.status }),
     queryClient.invalidateQueries({ queryKey: keys.incidents }),
     queryClient.invalidateQueries({ queryKey: ["trade"] }),
+    queryClient.invalidateQueries({ queryKey: keys.accounts }),
+    queryClient.invalidateQueries({ queryKey: ["account"] }),
   ]);
 }
 

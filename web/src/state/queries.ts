@@ -19,6 +19,8 @@ export const keys = {
   status: ["status"] as const,
   history: ["history"] as const,
   incidents: ["incidents"] as const,
+  accounts: ["accounts"] as const,
+  account: (id: string) => ["account", id] as const,
   trade: (id: string) => ["trade", id] as const,
   expirations: (ticker: string) => ["expirations", ticker] as const,
   chain: (ticker: string, expiry: string) => ["chain", ticker, expiry] as const,

@@ -2,10 +2,11 @@
 //
 // The browser itself resumes a broken stream with Last-Event-ID; a stream we open anew cannot, so its start reloads the lists.
 
-import { alarmOf, pricesOf, TRADE_FACTS, tradeOf } from "./facts";
+import { alarmOf, pricesOf, TRADE_FACTS, tradeOf, tradeOfIncident } from "./facts";
 import { heard, learn, learnPrices, reload, reloadAll } from "./positions";
 import { keys, queryClient } from "./queries";
 import { createStore } from "./store";
+import { learnProgress } from "./sync";
 import { toast } from "./toasts";
 
 export type StreamState = "connecting" | "live" | "lost";
@@ -41,8 +42,17 @@ function onAlarm(event: MessageEvent<string>): void {
   if (words) toast(words, "bad");
 }
 
-function onIncident(): void {
+/** An alarm changes the bar, and the story of the trade it is about. */
+function onIncident(event: MessageEvent<string>): void {
   void queryClient.invalidateQueries({ queryKey: keys.incidents });
+  const trade = tradeOfIncident(event.data);
+  if (trade) void queryClient.invalidateQueries({ queryKey: keys.trade(trade) });
+}
+
+function onSynced(text: string): void {
+  heard();
+  learnProgress(text);
+  void queryClient.invalidateQueries({ queryKey: ["account"] });
 }
 
 function listen(stream: EventSource): void {
@@ -51,6 +61,7 @@ function listen(stream: EventSource): void {
   on("trade_unprotected", onUnprotected);
   on("prices", (event) => learnPrices(pricesOf(event.data)));
   on("banner", onBanners);
+  on("sync_progress", (event) => onSynced(event.data));
   on("incident_opened", onAlarm);
   on("incident_opened", onIncident);
   on("incident_ended", onIncident);

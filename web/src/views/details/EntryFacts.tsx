@@ -2,7 +2,7 @@
 
 import type { Trade } from "../../api/types";
 import { dollars, parseDecimal, price } from "../../format/decimal";
-import { dayAndTime, heldText } from "../../format/time";
+import { dayAndTime, exactly, heldText } from "../../format/time";
 
 const PRECISION: Record<string, string> = {
   BROKER_FILL: "the broker's fill",
@@ -17,10 +17,16 @@ function share(value: string | number | null | undefined): string {
   return known(value) ? `${(Number(value) * 100).toFixed(1)} %` : "";
 }
 
+function entryTerms(trade: Trade): string {
+  if (trade.limit_price) return `Limit ${price(trade.limit_price)}`;
+  return trade.entry_type ? "Market" : "";
+}
+
 function factsOf(trade: Trade): [string, string][] {
   const amount = (text: string | null) => dollars(parseDecimal(text), true);
   const greeks = [known(trade.delta_at_entry) ? Number(trade.delta_at_entry).toFixed(2) : "", share(trade.iv_at_entry)];
   return [
+    ["Entry order", entryTerms(trade)],
     ["Entered", trade.entry_date ? `${dayAndTime(trade.entry_date)} ET` : ""],
     ["Fill price", price(trade.entry_price)],
     ["Strategy", trade.strategy ?? ""],
@@ -33,6 +39,7 @@ function factsOf(trade: Trade): [string, string][] {
     ["Exit price", price(trade.close_price)],
     ["Known from", PRECISION[trade.trigger_precision ?? ""] ?? ""],
     ["Held", heldText(trade.hold_duration_h)],
+    ["Without every exit", Number(trade.naked_s) > 0 ? exactly(Number(trade.naked_s)) : ""],
     ["Overrides", trade.override_count > 0 ? String(trade.override_count) : ""],
     ["Account", trade.account_name ? `${trade.account_name} (${trade.account_id})` : trade.account_id],
   ];

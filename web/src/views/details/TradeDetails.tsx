@@ -1,17 +1,16 @@
 // What slides down under a row: the curve, the orders at the broker, the story, the facts of the entry, and the actions.
 
 import { useQuery } from "@tanstack/react-query";
-import { getCurve, getTimeline, getTrade } from "../../api/trades";
+import { getCurve, getTimeline, getTrade, listIncidentsOf } from "../../api/trades";
 import type { Trade } from "../../api/types";
-import { isUnknown } from "../../format/trade";
-import { UNKNOWN_WORDS } from "../../state/actions";
 import { keys } from "../../state/queries";
 import { CloseButton } from "../positions/CloseButton";
 import { AdjustForm } from "./AdjustForm";
+import { Corrections } from "./Corrections";
 import { EntryFacts } from "./EntryFacts";
+import { Notes } from "./Notes";
 import { OrdersTable } from "./OrdersTable";
 import { PnlCurve } from "./PnlCurve";
-import { QueuedNote } from "./QueuedNote";
 import { Timeline } from "./Timeline";
 
 const CURVE_EVERY_MS = 30_000;
@@ -20,22 +19,6 @@ const CURVE_EVERY_MS = 30_000;
 function merged(row: Trade, detail: Trade | undefined): Trade {
   if (!detail) return row;
   return detail.key_version > row.key_version ? { ...row, ...detail } : { ...detail, ...row };
-}
-
-function Notes({ trade }: { trade: Trade }) {
-  return (
-    <>
-      {isUnknown(trade) && <p className="note">{UNKNOWN_WORDS}</p>}
-      {trade.queued_for_open && <QueuedNote trade={trade} />}
-      {trade.protection === "NAKED" && (
-        <p className="note bad">
-          This position is not covered by every exit you asked for. Bookend is putting the bracket back, or selling if
-          it cannot.
-        </p>
-      )}
-      {trade.reason && trade.status !== "CLOSED" && <p className="note">{trade.reason}</p>}
-    </>
-  );
 }
 
 function Actions({ trade }: { trade: Trade }) {
@@ -61,11 +44,12 @@ export function TradeDetails({ trade: row }: { trade: Trade }) {
     refetchInterval: row.status === "CLOSED" ? false : CURVE_EVERY_MS,
   });
   const timeline = useQuery({ queryKey: [...key, "timeline"], queryFn: () => getTimeline(row.id) });
+  const found = useQuery({ queryKey: [...key, "incidents"], queryFn: () => listIncidentsOf(row.id) });
   const trade = merged(row, detail.data);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: only keeps the row from taking the click
     <section className="details" aria-label={`Details of ${trade.ticker}`} onClick={(event) => event.stopPropagation()}>
-      <Notes trade={trade} />
+      <Notes trade={trade} incidents={found.data ?? []} />
       <div className="details-grid">
         <section>
           <h3>P&L since entry</h3>
@@ -74,13 +58,16 @@ export function TradeDetails({ trade: row }: { trade: Trade }) {
         <section>
           <h3>Orders at the broker</h3>
           <OrdersTable trade={trade} />
-          <Timeline events={timeline.data} />
+          <Corrections trade={trade} />
         </section>
         <section>
           <h3>At entry</h3>
           <EntryFacts trade={trade} />
         </section>
       </div>
+      <section className="story">
+        <Timeline events={timeline.data} incidents={found.data} failed={timeline.isError} />
+      </section>
       <Actions trade={trade} />
     </section>
   );

@@ -1,31 +1,35 @@
-import type { Banner, Incident } from "../../api/types";
-import { clockTime } from "../../format/time";
+import type { Banner, MarketStatus } from "../../api/types";
+import { dayAndTime } from "../../format/time";
+import { Since } from "./Since";
 
 const TONE: Record<Banner["level"], string> = { info: "info", warning: "warning", error: "error", critical: "error" };
 
-interface BannersProps {
-  banners: readonly Banner[];
-  incidents: readonly Incident[];
+function closedText(market: MarketStatus): string {
+  const opens = market.next_open_at ? ` It opens ${dayAndTime(market.next_open_at)} ET.` : "";
+  return `The market is closed.${opens} Closes and moved exits wait for the open; brackets keep resting.`;
 }
 
-/** Lines across the page: the state of broker, data and session, then open incidents. Each stays while it is true. */
-export function Banners({ banners, incidents }: BannersProps) {
+interface BannersProps {
+  banners: readonly Banner[];
+  market: MarketStatus | null;
+}
+
+/** Lines across the page: the state of broker, data and session. Each stays while it is true. */
+export function Banners({ banners, market }: BannersProps) {
+  const isTold = banners.some((banner) => banner.code === "market_closed");
   return (
     <div className="banners" aria-live="polite">
       {banners.map((banner) => (
-        <p key={banner.code} className={`banner ${TONE[banner.level]}`} data-code={banner.code}>
+        <p key={`${banner.code} ${banner.text}`} className={`banner ${TONE[banner.level]}`} data-code={banner.code}>
           <span>{banner.text}</span>
-          {banner.since && banner.level !== "info" && (
-            <time dateTime={banner.since}>since {clockTime(banner.since)} ET</time>
-          )}
+          {banner.since && <Since at={banner.since} />}
         </p>
       ))}
-      {incidents.map((incident) => (
-        <p key={incident.id} className={`banner ${TONE[incident.severity]}`} data-incident={incident.kind}>
-          <span>{incident.text}</span>
-          <time dateTime={incident.opened_at}>since {clockTime(incident.opened_at)} ET</time>
+      {market && market.state.toLowerCase() !== "open" && !isTold && (
+        <p className="banner info" data-code="market_closed">
+          <span>{closedText(market)}</span>
         </p>
-      ))}
+      )}
     </div>
   );
 }

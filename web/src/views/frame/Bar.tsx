@@ -2,31 +2,11 @@
 
 import { type KeyboardEvent, useState } from "react";
 import type { SystemStatus } from "../../api/types";
-import { ageText, duration } from "../../format/time";
-import { useNow } from "../../state/clock";
-import { syncedAt } from "../../state/feeds";
-import { heardAt, reloadAll } from "../../state/positions";
-import { useStore } from "../../state/store";
+import { reloadAll } from "../../state/positions";
+import { Synced, SyncNow } from "./SyncNow";
 import { Toggle } from "./Toggle";
 
 export type Tab = "open" | "history";
-const STALE_S = 60;
-
-function Synced({ feeds, feedsAt }: Pick<BarProps, "feeds" | "feedsAt">) {
-  const now = useNow();
-  const heard = useStore(heardAt);
-  const at = syncedAt(feeds, feedsAt) ?? heard;
-  if (at === null) return <span className="synced">Not synced yet</span>;
-  const age = Math.max(0, Math.floor((now - at) / 1000));
-  const told = feeds.map(
-    (feed) => `${feed.name}: ${feed.age_s === null ? "nothing yet" : `${duration(Number(feed.age_s))} old`}`,
-  );
-  return (
-    <span className={age > STALE_S ? "synced stale" : "synced"} title={told.join("\n")}>
-      Synced {ageText(age)}
-    </span>
-  );
-}
 
 function RefreshButton() {
   const [busy, setBusy] = useState(false);
@@ -95,6 +75,7 @@ export function Bar({ tab, openCount, feeds, feedsAt, autoRefresh, onAutoRefresh
       <Tabs tab={tab} openCount={openCount} onTab={onTab} />
       <span className="spring" />
       <Synced feeds={feeds} feedsAt={feedsAt} />
+      <SyncNow />
       <RefreshButton />
       <Toggle
         label="Auto-refresh"

@@ -12,6 +12,7 @@ import { Ticket } from "../ticket/Ticket";
 import { Banners } from "./Banners";
 import { Bar, type Tab } from "./Bar";
 import { Header } from "./Header";
+import { Incidents } from "./Incidents";
 
 function subscribeToHash(listener: () => void): () => void {
   window.addEventListener("hashchange", listener);
@@ -54,7 +55,8 @@ export function Portfolio({ username }: { username: string }) {
         sounds={settings.data?.sounds ?? true}
         onSounds={(sounds) => change.mutate({ sounds })}
       />
-      <Banners banners={useBanners(status)} incidents={incidents.data ?? []} />
+      <Banners banners={useBanners(status)} market={status.data?.market ?? null} />
+      <Incidents incidents={incidents.data ?? []} openTrades={new Set(trades.map((trade) => trade.id))} />
       <Bar
         tab={tab}
         openCount={loaded ? trades.length : null}

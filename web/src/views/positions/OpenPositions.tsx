@@ -1,10 +1,11 @@
 // The first tab: totals, then every trade that is not over.
 
-import { useCallback, useState } from "react";
 import type { BrokerMode } from "../../api/types";
+import { expanded, toggleExpanded } from "../../state/expanded";
 import { loading, positions, reload } from "../../state/positions";
 import { useStore } from "../../state/store";
 import { Empty, LoadFailed, RowSkeletons } from "../frame/States";
+import { Foreign } from "./Foreign";
 import { COLUMNS, PositionRow } from "./PositionRow";
 import { Summary } from "./Summary";
 
@@ -35,20 +36,24 @@ interface OpenPositionsProps {
 export function OpenPositions({ mode, onNewTrade }: OpenPositionsProps) {
   const { trades } = useStore(positions);
   const { loaded, problem } = useStore(loading);
-  const [expanded, setExpanded] = useState<string | null>(null);
-  const toggle = useCallback((id: string) => setExpanded((open) => (open === id ? null : id)), []);
+  const open = useStore(expanded);
   if (!loaded) {
     if (problem) return <LoadFailed what="Open positions" problem={problem} onRetry={() => void reload()} />;
     return <RowSkeletons columns={COLUMNS} />;
   }
   if (trades.length === 0) {
     return (
-      <Empty title="No open positions">
-        <p>Place a trade with a stop and a target; both rest at the broker and are watched until the trade is over.</p>
-        <button type="button" className="button primary" onClick={onNewTrade}>
-          New trade
-        </button>
-      </Empty>
+      <>
+        <Empty title="No open positions">
+          <p>
+            Place a trade with a stop and a target; both rest at the broker and are watched until the trade is over.
+          </p>
+          <button type="button" className="button primary" onClick={onNewTrade}>
+            New trade
+          </button>
+        </Empty>
+        <Foreign />
+      </>
     );
   }
   return (
@@ -63,10 +68,17 @@ export function OpenPositions({ mode, onNewTrade }: OpenPositionsProps) {
         <Head />
         <tbody>
           {trades.map((trade) => (
-            <PositionRow key={trade.id} trade={trade} mode={mode} expanded={trade.id === expanded} onToggle={toggle} />
+            <PositionRow
+              key={trade.id}
+              trade={trade}
+              mode={mode}
+              expanded={trade.id === open}
+              onToggle={toggleExpanded}
+            />
           ))}
         </tbody>
       </table>
+      <Foreign />
     </>
   );
 }

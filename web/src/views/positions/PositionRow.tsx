@@ -3,6 +3,8 @@
 import { memo } from "react";
 import type { BrokerMode, Trade } from "../../api/types";
 import { price } from "../../format/decimal";
+import { isUnknown } from "../../format/trade";
+import { WithdrawButton } from "../details/QueuedNote";
 import { TradeDetails } from "../details/TradeDetails";
 import { Badge, Shield } from "./Badge";
 import { CloseButton } from "./CloseButton";
@@ -27,6 +29,8 @@ export const PositionRow = memo(function PositionRow({ trade, mode, expanded, on
         className={expanded ? "row expanded" : "row"}
         data-trade={trade.id}
         data-status={trade.status}
+        data-alarm={trade.protection === "NAKED" || undefined}
+        data-unknown={isUnknown(trade) || undefined}
         onClick={toggle}
       >
         <td data-area="contract">
@@ -52,7 +56,7 @@ export const PositionRow = memo(function PositionRow({ trade, mode, expanded, on
         </td>
         <td data-area="actions">
           <div className="row-actions">
-            <CloseButton trade={trade} />
+            {trade.queued_for_open ? <WithdrawButton trade={trade} small /> : <CloseButton trade={trade} />}
           </div>
         </td>
       </tr>

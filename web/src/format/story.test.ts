@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest";
+import type { Incident, TimelineEvent } from "../api/types";
+import { gapText, plainWords, storyOf } from "./story";
+
+let id = 0;
+const event = (kind: string, text: string, changes: Partial<TimelineEvent> = {}): TimelineEvent => ({
+  id: ++id,
+  at: "2026-11-20T15:00:00.000Z",
+  kind,
+  actor: "system",
+  text,
+  data: {},
+  ...changes,
+});
+const incident: Incident = {
+  id: "i-1",
+  kind: "naked",
+  severity: "critical",
+  text: "SPY261218C00620000: 2 held without every exit asked for",
+  trade_id: "t-1",
+  occ_symbol: "SPY261218C00620000",
+  broker_mode: "PAPER",
+  account_id: "VA1",
+  opened_at: "2026-11-20T15:00:05Z",
+  ended_at: "2026-11-20T15:00:17.5Z",
+};
+const only = (told: TimelineEvent) => storyOf([told], [])[0];
+
+describe("a line of the story", () => {
+  it("says who asked for what, and from where", () => {
+    const line = only(
+      event("asked", "demo asks for 2 SPY261218C00620000, market entry", {
+        actor: "user",
+        data: { via: "the page (Firefox on Linux), 10.0.0.7" },
+      }),
+    );
+    expect(line?.text).toBe("You asked for 2 SPY 18 Dec 26 620 C, market entry");
+    expect(line?.via).toBe("the page (Firefox on Linux), 10.0.0.7");
+    expect(line?.answer).toEqual([]);
+  });
+
+  it("tells a fill as money, with the exit's colour", () => {
+    const fill = { status: "FILLED", filled_qty: 2, qty: 2, avg_price: "6.3", id: "17" };
+    const target = only(event("order_report", "…", { actor: "broker", data: { ...fill, role: "TAKE_PROFIT" } }));
+    expect([target?.text, target?.tone]).toEqual(["Sold 2 at 6.30 by the take profit order", "good"]);
+    const entry = only(
+      event("order_report", "…", { data: { ...fill, role: "ENTRY", filled_qty: 1, status: "PARTIAL" } }),
+    );
+    expect([entry?.text, entry?.icon]).toEqual(["Bought 1 of 2 at 6.30", "bought"]);
+  });
+
+  it("keeps the broker's answer, and the words it was stored with", () => {
+    const line = only(
+      event("order_refused", "the broker refused the bracket: no", { data: { id: "9", reason: "no" } }),
+    );
+    expect(line?.answer).toEqual([
+      ["Order number", "9"],
+      ["Broker's words", "no"],
+      ["Stored as", "the broker refused the bracket: no"],
+    ]);
+  });
+
+  it("explains what unknown means, and hides no mark but calls it small", () => {
+    expect(only(event("order_unknown", "no clear answer for the entry order"))?.meaning).toContain("fully exposed");
+    expect(only(event("order_sent", "the entry order is sent"))?.isSmall).toBe(true);
+    expect(only(event("status", "OPEN → FILLED"))?.text).toBe("The trade went from pending to open");
+  });
+
+  it("tells a kind it does not know in its own words", () => {
+    expect(only(event("invented_later", "something happened"))?.text).toBe("Something happened");
+  });
+});
+
+it("weaves alarms in by time and says how long they lasted", () => {
+  const story = storyOf(
+    [event("asked", "asked to close"), event("protection", "protected", { at: "2026-11-20T15:00:10Z" })],
+    [incident],
+  );
+  expect(story.map((line) => line.text)).toEqual([
+    "You asked to close",
+    "Alarm: SPY 18 Dec 26 620 C: 2 held without every exit asked for",
+    "Protected",
+    "Over after 13 s: SPY 18 Dec 26 620 C: 2 held without every exit asked for",
+  ]);
+  expect(story.map((line, place) => gapText(story[place - 1], line))).toEqual(["", "+5.0 s", "+5.0 s", "+7.5 s"]);
+});
+
+it("writes enums and empty prices as words", () => {
+  expect(plainWords("a close (SL_HIT) begins")).toBe("A close (stop hit) begins");
+  expect(plainWords("an adjust to stop None and target 11.80 begins")).toBe(
+    "An adjust to no stop and target 11.80 begins",
+  );
+});
