@@ -31,6 +31,10 @@ class Stack:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    def clear_faults(self) -> None:
+        """End every fault that still waits."""
+        httpx.delete(f"{self.simulator_url}/_control/faults", timeout=10).raise_for_status()
+
     def orders(self, account: str) -> list[dict[str, Any]]:
         """Return the orders that the broker really has for an account."""
         answer = httpx.get(f"{self.simulator_url}/_control/orders", params={"account": account}, timeout=10)

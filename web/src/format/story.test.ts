@@ -66,6 +66,13 @@ describe("a line of the story", () => {
     expect(only(event("status", "OPEN → FILLED"))?.text).toBe("The trade went from pending to open");
   });
 
+  it("says when the exits rest and how long they did not", () => {
+    const stored = "protected: stop loss and take profit rest at the broker for all 2, after 0.240 s without";
+    const line = only(event("protection", stored, { data: { protection: "PROTECTED", bare_s: "0.240" } }));
+    expect(line?.text).toBe("Stop loss and take profit rest at the broker for all 2; 0.24 s without them");
+    expect(line?.tone).toBe("good");
+  });
+
   it("tells a kind it does not know in its own words", () => {
     expect(only(event("invented_later", "something happened"))?.text).toBe("Something happened");
   });

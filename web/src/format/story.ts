@@ -121,15 +121,11 @@ function ofAsked(text: string, data: Data): Words {
 }
 
 function ofProtection(data: Data, text: string): Words {
-  const isGood = data.protection === "PROTECTED";
+  if (data.protection !== "PROTECTED") return { icon: "alarm", tone: "bad" };
+  const stored = plainWords(text.replace(/^protected: /, "").replace(/, after \S+ s without$/, ""));
   const bare = parseDecimal(wordOf(data.bare_s));
-  const stored = plainWords(text).replace(/, after \S+ s without$/, "");
-  const seconds = bare && bare > 0n ? `, ${exactly(Number(data.bare_s))} after protection was missing` : "";
-  return {
-    icon: isGood ? "shield" : "alarm",
-    tone: isGood ? "good" : "bad",
-    text: `${stored}${isGood ? seconds : ""}`,
-  };
+  const lasted = bare && bare > 0n ? `; ${exactly(Number(data.bare_s))} without them` : "";
+  return { icon: "shield", tone: "good", text: `${stored}${lasted}` };
 }
 
 const BY_KIND: Record<string, (text: string, data: Data) => Words> = {
@@ -195,7 +191,8 @@ function ofIncident(incident: Incident): Told[] {
     tone: incident.severity === "critical" || incident.severity === "error" ? "bad" : "wait",
     text: `Alarm: ${withContracts(incident.text)}`,
     answer: [],
-    isSmall: false,
+    // The mark itself tells the same, with the order's name and what it means.
+    isSmall: incident.kind === "unknown_order",
   };
   if (!incident.ended_at) return [begun];
   const lasted = (Date.parse(incident.ended_at) - Date.parse(incident.opened_at)) / 1000;
@@ -205,6 +202,7 @@ function ofIncident(incident: Incident): Told[] {
     at: incident.ended_at,
     icon: "bookend",
     tone: "plain",
+    isSmall: false,
     text: `Over after ${exactly(lasted)}: ${withContracts(incident.text)}`,
   };
   return [begun, over];

@@ -50,8 +50,11 @@ export function tradeOfIncident(text: string): string | null {
   return typeof id === "string" ? id : null;
 }
 
-/** The words of an incident that must be seen wherever the page is scrolled; null for those a banner is enough for. */
+/** The words of an incident that must be seen wherever the page is scrolled; null for those a banner is enough for, and
+ *  for a naked position, which the trade's own fact has told already. */
 export function alarmOf(text: string): string | null {
   const data = objectOf(text);
-  return data?.severity === "critical" && typeof data?.text === "string" ? withContracts(data.text) : null;
+  return data?.severity === "critical" && data.kind !== "naked" && typeof data?.text === "string"
+    ? withContracts(data.text)
+    : null;
 }

@@ -23,7 +23,7 @@ function Alarm({ incident, openTrades }: { incident: Incident; openTrades: Reado
       <b className="severity">{incident.severity}</b>
       <span>
         {withContracts(incident.text)}
-        {meaning && <span className="meaning"> {meaning}</span>}
+        {meaning && <span className="meaning">. {meaning}</span>}
       </span>
       <Since at={incident.opened_at} />
       {tradeId && openTrades.has(tradeId) && (
