@@ -14,6 +14,7 @@ from libs.common.service import Chassis, Service
 from libs.common.vault import Vault
 from services.monitor import answers, handlers
 from services.monitor.access import Access
+from services.monitor.counting import count_incidents
 from services.monitor.deps import Deps
 from services.monitor.settings import Settings
 from services.monitor.stream import follow_account
@@ -69,5 +70,8 @@ def build(settings: Settings) -> Service:
         ),
         hears=(handlers.on_marks,),
         jobs=(sync_orders, sync_portfolio, follow_account),
-        background=(handlers.rebuild,),
+        background=(
+            handlers.rebuild,
+            count_incidents,
+        ),
     )

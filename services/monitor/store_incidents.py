@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.db import Unit
@@ -83,6 +83,13 @@ async def list_incidents(
     if before is not None:
         statement = statement.where(tuple_(incidents.c.opened_at, incidents.c.id) < tuple_(*before))
     return await unit.all(statement)
+
+
+async def open_by_kind(unit: Unit) -> dict[str, int]:
+    """Count the open incidents that the door shows."""
+    number = func.count().label("number")
+    statement = select(incidents.c.kind, number).where(incidents.c.ended_at.is_(None)).group_by(incidents.c.kind)
+    return {row.kind: row.number for row in await unit.all(statement)}
 
 
 def as_answer(row: Any) -> dict[str, Any]:

@@ -7,10 +7,16 @@ from typing import Any
 
 from libs.common.db import Unit
 from libs.common.messages.orders import ConcernEnded, ConcernRaised
-from libs.common.messages.vocabulary import Severity
+from libs.common.messages.vocabulary import Protection, Severity
+from libs.common.metrics import METRICS
 from services.orders import concerns, publishing, store
 from services.orders.steps import Moment
-from services.orders.trade import View
+from services.orders.trade import Trade, View
+
+NAKED_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+_NAKED = METRICS.histogram(
+    "naked_seconds", "Time held without every exit asked for, by how it ended", ["end"], buckets=NAKED_S
+)
 
 
 async def save(unit: Unit, before: View | None, after: View, moment: Moment, *, lease_s: float | None = None) -> View:
@@ -26,6 +32,7 @@ async def save(unit: Unit, before: View | None, after: View, moment: Moment, *, 
         return after
     await store.write(unit, before, after, concerns=wrong, lease_s=lease_s)
     unit.emit(*facts)
+    _measure(before.trade, after)
     for change in wrong:
         _tell(unit, after, change)
     known = {one.kind: one for one in after.concerns}
@@ -35,6 +42,16 @@ async def save(unit: Unit, before: View | None, after: View, moment: Moment, *, 
             known[change.concern.kind] = change.concern
     active = tuple(action for action in after.actions if action.is_active)
     return replace(after, events=(), concerns=tuple(known.values()), actions=active)
+
+
+def _measure(old: Trade, after: View) -> None:
+    """Count each stretch without cover once, by the broker's times: at its end, and as 0 where there was none."""
+    new = after.trade
+    is_covered = new.protection is Protection.PROTECTED and old.protection is not Protection.PROTECTED
+    is_over = old.naked_since is not None and new.naked_since is None
+    if is_covered or is_over:
+        end = "protected" if is_covered else "sold" if after.held_qty <= 0 else "settling"
+        _NAKED.labels(end).observe(float(new.naked_s - old.naked_s))
 
 
 def _tell(unit: Unit, view: View, change: concerns.Change) -> None:

@@ -12,6 +12,7 @@ from libs.broker.factory import BrokerFactory
 from libs.common.service import Chassis, Service
 from libs.common.vault import Vault
 from services.orders import (
+    counting,
     expiry,
     handlers_actions,
     handlers_facts,
@@ -53,7 +54,10 @@ def build(settings: Settings) -> Service:
         consumers=(handlers_facts.on_order_changed, handlers_facts.on_user_registered),
         hears=(marks.on_marks,),
         jobs=(recovery.advance, recovery.recover, recovery.watch, expiry.find, expiry.settle),
-        background=(_standing_jobs,),
+        background=(
+            _standing_jobs,
+            counting.count_unknown,
+        ),
     )
 
 

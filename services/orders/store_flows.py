@@ -72,5 +72,10 @@ async def working_entries(unit: Unit) -> list[tuple[str, str]]:
     return _pairs(await unit.json(_WORKING_ENTRIES))
 
 
+async def unknown_orders(unit: Unit) -> int:
+    """Count the writes of all users whose outcome is unknown."""
+    return int(await unit.json("select count(*)::text from orders.broker_orders where status = 'UNKNOWN'") or b"0")
+
+
 def _pairs(raw: bytes | None) -> list[tuple[str, str]]:
     return [(trade_id, username) for trade_id, username in rows.loads(raw or b"[]")]

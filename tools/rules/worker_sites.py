@@ -12,6 +12,9 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     "services/gateway/accounts.py": frozenset({"logout", "of_session", "of_key", "_proven"}),
     # Sweeping what is over, for everybody.
     "services/gateway/upkeep.py": frozenset({"check_rights", "plan", "forget"}),
+    # What operators count, of everybody.
+    "services/monitor/counting.py": frozenset({"count_incidents"}),
+    "services/orders/counting.py": frozenset({"count_unknown"}),
     # Marks: one batch touches every holder.
     "services/monitor/handlers.py": frozenset({"on_marks"}),
     # An account is unique across users, which only somebody who sees all of them can hold to.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 
 from libs.common.messages.monitor import ListIncidents
 from libs.common.messages.orders import ConcernEnded, ConcernRaised
-from libs.common.testing import TestDatabase
-from services.monitor import answers
+from libs.common.metrics import METRICS
+from libs.common.testing import TestDatabase, eventually
+from services.monitor import answers, store_incidents
+from services.monitor.counting import count_incidents
 from services.monitor.handlers import on_concern_ended, on_concern_raised
 from tests.integration.monitor.house import House, a_fact, a_house, around
 
@@ -87,3 +90,23 @@ async def test_the_incidents_of_one_trade_can_be_asked_for(house: House) -> None
     await raised(house, 1)
     assert len(await incidents(house, trade_id="ann-1")) == 1
     assert await incidents(house, trade_id="ann-2") == []
+
+
+async def test_open_incidents_are_counted_by_kind_until_they_end(house: House) -> None:
+    def counted() -> float | None:
+        return METRICS.registry.get_sample_value("bookend_incidents_open", {"kind": "naked"})
+
+    async def counts(wanted: float) -> None:
+        counting = asyncio.ensure_future(count_incidents(house.deps))
+        try:
+            await eventually(lambda: counted() == wanted)
+        finally:
+            counting.cancel()
+
+    await raised(house, 1)
+    await counts(1)
+    async with house.db.for_worker() as unit:
+        assert await store_incidents.open_by_kind(unit) == {"naked": 1}
+    await ended(house, 2)
+    async with house.db.for_worker() as unit:
+        assert await store_incidents.open_by_kind(unit) == {}
