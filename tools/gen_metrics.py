@@ -23,8 +23,8 @@ INTRODUCTION = """\
 
 Generated from the code by `python -m tools.gen_metrics`; do not edit. Every process serves them at `/metrics`, in
 Prometheus's text format; times are in seconds. The ones to page on: the age of the oldest unpublished fact, facts that
-ended `dead`, jobs that ended `failed`, open incidents of kind `naked` or `short`, unknown orders for minutes. Gauges that
-count rows of the database are the same on every replica: take their maximum, not their sum.
+ended `dead`, jobs that ended `failed`, open incidents of kind `naked` or `short`, unknown orders for minutes. Gauges
+that count rows of the database are the same on every replica: take their maximum, not their sum.
 
 | series | kind | labels | meaning |
 |---|---|---|---|
