@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ from libs.common.messages.orders import Entry
 from libs.common.messages.vocabulary import Duration, EntryType, OrderRole, OrderStatus
 from libs.market import money
 from libs.market.options import OccSymbol
-from services.orders.trade import Group, Order, Trade, View
+from services.orders.trade import Group, Order, Policy, Trade, View
 
 MAX_QTY = 1000
 """More than this in one order is a slip of the finger."""
@@ -143,16 +143,27 @@ def _entry_limit(entry: Entry, contract: OccSymbol) -> Decimal | None:
 # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def entry_order(trade: Trade, *, order_id: str, tag: str, send_by: datetime, now: datetime) -> Order:
-    """Make the entry's intent."""
-    return Order(
-        id=order_id,
+def entry_orders(
+    trade: Trade,
+    policy: Policy,
+    *,
+    as_group: bool,
+    new_id: Callable[[], str],
+    tag: str,
+    send_by: datetime,
+    now: datetime,
+) -> tuple[Order, ...]:
+    """Make the entry's intent; `as_group`: with both exits behind it, for a limit entry that asks for both."""
+    both = trade.sl_price is not None and trade.tp_price is not None
+    sent_as = Group.OTOCO if as_group and both and trade.entry_type is EntryType.LIMIT else Group.SINGLE
+    entry = Order(
+        id=new_id(),
         trade_id=trade.id,
         username=trade.username,
         role=OrderRole.ENTRY,
         tag=tag,
         status=OrderStatus.INTENT,
-        sent_as=Group.SINGLE,
+        sent_as=sent_as,
         type=OrderType.MARKET if trade.entry_type is EntryType.MARKET else OrderType.LIMIT,
         duration=trade.entry_duration,
         qty=trade.qty,
@@ -160,6 +171,10 @@ def entry_order(trade: Trade, *, order_id: str, tag: str, send_by: datetime, now
         send_by=send_by,
         created_at=now,
     )
+    if sent_as is Group.SINGLE:
+        return (entry,)
+    limit = _stop_limit(trade, policy, trade.sl_price)
+    return (entry, *_exits(entry, (trade.sl_price, limit), trade.tp_price, new_id))
 
 
 def bracket_orders(
@@ -179,39 +194,43 @@ def bracket_orders(
         if sl >= (quote.bid or Decimal(0)):
             return StopPassed(sl, quote.bid or Decimal(0))
     running = view.running
-    both = sl is not None and tp is not None
-    stop_type = OrderType.STOP if view.policy.stop_limit_offset is None else OrderType.STOP_LIMIT
+    shared = Order(
+        id="",
+        trade_id=view.trade.id,
+        username=view.trade.username,
+        role=OrderRole.TAKE_PROFIT,
+        tag=tag,
+        status=OrderStatus.INTENT,
+        sent_as=Group.OCO if sl is not None and tp is not None else Group.SINGLE,
+        type=OrderType.LIMIT,
+        duration=Duration.GTC,
+        qty=view.held_qty,
+        action_id=running.id if running else None,
+        created_at=now,
+    )
+    return _exits(shared, (sl, _stop_limit(view.trade, view.policy, sl)), tp, new_id)
+
+
+def _exits(
+    shared: Order, stop: tuple[Decimal | None, Decimal | None], tp: Decimal | None, new_id: Callable[[], str]
+) -> tuple[Order, ...]:
+    """Make the target's and the stop's leg of one write. `stop` is its price and its limit, the rest is `shared`."""
+    sl, limit = stop
+    shared = replace(shared, duration=Duration.GTC, price=None, send_by=None)
     legs: list[Order] = []
-    for role, price in ((OrderRole.TAKE_PROFIT, tp), (OrderRole.STOP_LOSS, sl)):
-        if price is None:
-            continue
-        is_stop = role is OrderRole.STOP_LOSS
-        legs.append(
-            Order(
-                id=new_id(),
-                trade_id=view.trade.id,
-                username=view.trade.username,
-                role=role,
-                tag=tag,
-                status=OrderStatus.INTENT,
-                sent_as=Group.OCO if both else Group.SINGLE,
-                type=stop_type if is_stop else OrderType.LIMIT,
-                duration=Duration.GTC,
-                qty=view.held_qty,
-                price=_stop_limit(view, price) if is_stop else price,
-                stop=price if is_stop else None,
-                action_id=running.id if running else None,
-                created_at=now,
-            )
-        )
+    if tp is not None:
+        legs.append(replace(shared, id=new_id(), role=OrderRole.TAKE_PROFIT, type=OrderType.LIMIT, price=tp))
+    if sl is not None:
+        kind = OrderType.STOP if limit is None else OrderType.STOP_LIMIT
+        legs.append(replace(shared, id=new_id(), role=OrderRole.STOP_LOSS, type=kind, price=limit, stop=sl))
     return tuple(legs)
 
 
-def _stop_limit(view: View, stop: Decimal) -> Decimal | None:
-    offset = view.policy.stop_limit_offset
-    if offset is None:
+def _stop_limit(trade: Trade, policy: Policy, stop: Decimal | None) -> Decimal | None:
+    offset = policy.stop_limit_offset
+    if offset is None or stop is None:
         return None
-    tick_class = money.exit_tick_class(OccSymbol.parse(view.trade.occ_symbol).root)
+    tick_class = money.exit_tick_class(OccSymbol.parse(trade.occ_symbol).root)
     lowest = money.tick_at(Decimal(0), tick_class)
     return max(money.round_down(stop - offset, tick_class), lowest)
 

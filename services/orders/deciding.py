@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
-from services.orders import asking, lifecycle, looking
+from services.orders import asking, brackets, lifecycle, looking
 from services.orders.steps import (
     BeginClose,
     Decide,
@@ -17,7 +19,7 @@ from services.orders.steps import (
     ResendEntry,
     Void,
 )
-from services.orders.trade import ActionState, View
+from services.orders.trade import ActionState, Group, View
 
 
 def decided(  # noqa: PLR0911 - one answer per step
@@ -31,9 +33,16 @@ def decided(  # noqa: PLR0911 - one answer per step
         case Void(tag):
             return lifecycle.void(view, tag, now)
         case ResendEntry(price):
-            last = view.entry_orders[-1]
-            again = lifecycle.fresh(last, order_id=new_id(), tag=new_tag(), price=price, now=now)
-            return looking.with_orders(view, (again,))
+            again = brackets.entry_orders(
+                replace(view.trade, limit_price=price),
+                view.policy,
+                as_group=view.entry_orders[-1].sent_as is Group.OTOCO,
+                new_id=new_id,
+                tag=new_tag(),
+                send_by=now + timedelta(seconds=moment.waits.send_by_s),
+                now=now,
+            )
+            return looking.with_orders(view, again)
         case BeginClose(action_id):
             return asking.begun(view, action_id, now)
         case RequestClose(reason, words):

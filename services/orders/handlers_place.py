@@ -209,16 +209,25 @@ async def _intent(asked: _Asked, terms: _Terms, deps: Deps) -> tuple[Claim, View
         limits.check(asked.settings, standing.exposure, _wanted(command, terms))
         trade = _trade(asked, terms, trade_id, standing.now)
         send_by = standing.now + timedelta(seconds=deps.settings.order_waits.send_by_s)
-        order = brackets.entry_order(trade, order_id=new_id(), tag=new_tag(), send_by=send_by, now=standing.now)
+        policy = asked.settings.policy()
+        orders = brackets.entry_orders(
+            trade,
+            policy,
+            as_group=asked.settings.otoco == "limit_entries",
+            new_id=new_id,
+            tag=new_tag(),
+            send_by=send_by,
+            now=standing.now,
+        )
         text = f"{ctx.user} asks for {trade.qty} {trade.occ_symbol}, {trade.entry_type} entry"
-        view = View(trade=trade, account_name=account.account_name).noting(
+        view = View(trade=trade, policy=policy, account_name=account.account_name).noting(
             Event(kind="asked", actor="user", text=text, data={"via": ctx.via})
         )
         base = terms.base
         if base.holding is not None and base.holding.qty:
             others = (await store_evidence.known(unit, view, base.venue_at)).holdings
             base = replace(base, held_by_others=others.get(trade.occ_symbol, 0))
-        view = replace(view, orders=evidence.based(view, (order,), base))
+        view = replace(view, orders=evidence.based(view, orders, base))
         await store.insert_trade(unit, view, capsule_of(command, terms.quote), lease_s=lease_s)
         view = await saving.save(unit, None, view, Moment(standing.now))
         await store_requests.name_trade(unit, ctx.user, command.idempotency_key, trade_id)

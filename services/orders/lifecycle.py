@@ -175,6 +175,7 @@ def unknown(view: View, tag: str, words: str, now: datetime) -> View:
     return settled(view.noting(Event(kind="order_unknown", text=text, data={"tag": tag})), now)
 
 
+<<<<<<< HEAD
 def fresh(order: Order, *, order_id: str, tag: str, price: Decimal, now: datetime) -> Order:
     """Return a new intent like an order that ended, at another price."""
     return Order(
@@ -197,6 +198,8 @@ def fresh(order: Order, *, order_id: str, tag: str, price: Decimal, now: datetim
     )
 
 
+=======
+>>>>>>> 2a1d970 (Send a limit entry with its exits as one group where the setting says so: held until the entry is completely filled)
 def cancel_asked(view: View, group_order_id: str, now: datetime) -> View:
     """Note that a cancel is about to be asked for. It proves nothing: reading does."""
     for order in view.orders:
@@ -298,6 +301,7 @@ def _with_entry(view: View) -> Trade:
     return replace(
         view.trade,
         filled_qty=sum(order.filled_qty for order in fills),
+        limit_price=last.price if last else view.trade.limit_price,
         entry_price=price,
         entry_date=view.trade.entry_date or (times[0] if times else None),
         broker_fill_price=price,
@@ -331,7 +335,10 @@ def _without_result(view: View, now: datetime) -> Trade:
     """Fill in how a trade that never held anything ended."""
     last = view.entry_orders[-1]
     closing = view.close_action
-    reason = CloseReason.REJECTED if last.status is OrderStatus.REJECTED else CloseReason.CANCELLED
+    # A leg that the broker refuses late ends cancelled with the broker's reason, and takes its group down.
+    taken_down = last.sent_as is Group.OTOCO and last.status is OrderStatus.CANCELLED and not last.cancel_at
+    refused = taken_down and last.reason not in (None, NEVER_SENT)
+    reason = CloseReason.REJECTED if refused or last.status is OrderStatus.REJECTED else CloseReason.CANCELLED
     if reason is CloseReason.CANCELLED and closing and closing.reason is CloseReason.KILL_SWITCH:
         reason = CloseReason.KILL_SWITCH
     return replace(
@@ -346,8 +353,8 @@ def _without_result(view: View, now: datetime) -> Trade:
 
 def _name(view: View, tag: str) -> str:
     roles = {order.role for order in view.by_tag(tag)}
-    if roles == {OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT}:
-        return "the bracket"
+    if len(roles) > 1:
+        return "the entry with its exits" if OrderRole.ENTRY in roles else "the bracket"
     return f"the {next(iter(roles)).replace('_', ' ').lower()} order" if roles else "an order"
 
 

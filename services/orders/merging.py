@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from libs.common.messages.vocabulary import OrderStatus
-from services.orders.trade import Order
+from libs.common.messages.vocabulary import OrderRole, OrderStatus
+from services.orders.trade import Group, Order
 
 NEVER_SENT = "never sent"
 NOT_PLACED = "not_placed"
@@ -85,7 +85,7 @@ def merge(order: Order, report: Report, now: datetime) -> Order:
         group_order_id=order.group_order_id or report.group_order_id or report.broker_order_id,
         answered_at=order.answered_at or now,
         confirmed_at=order.confirmed_at or (None if report.is_pending else now),
-        rested_at=order.rested_at or (None if report.is_pending else report.created_at or at),
+        rested_at=order.rested_at or _rested_at(order, report, at),
         filled_at=at if filled > order.filled_qty else order.filled_at,
         fill_seen_at=order.fill_seen_at or (now if filled else None),
         ended_at=(None if guessed else order.ended_at) or (at if ended else None),
@@ -94,3 +94,12 @@ def merge(order: Order, report: Report, now: datetime) -> Order:
         doubt=None,
         odd_since=(order.odd_since or now) if report.is_odd and not ended else None,
     )
+
+
+def _rested_at(order: Order, report: Report, at: datetime) -> datetime | None:
+    """Return since when it rests: an exit behind an entry since its release, which its creation does not tell."""
+    if report.is_pending:
+        return None
+    if order.sent_as is not Group.OTOCO or order.role is OrderRole.ENTRY:
+        return report.created_at or at
+    return None if report.status in _ENDED and not report.filled_qty else at

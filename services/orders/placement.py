@@ -7,15 +7,17 @@
 | record      | WORKING, REJECTED, UNKNOWN  | a list that shows the tag                     | order tag    |
 | confirm     | `confirmed_at`              | a late refusal, in the broker's words         | broker id    |
 | partly full | PARTIAL, `fill_seen_at`     | after its grace the remainder is cancelled    | broker id    |
+| new exits   | stop, target of the trade   | a group with the old ones is taken down first | broker id    |
 
 1. One intent is sent at most once.
 2. Waiting for a working entry is not a running flow: news comes through monitor, or we read while the bus is away.
+3. An entry sent with its exits is sent again only when every leg of the last group is over.
 """
 
 from __future__ import annotations
 
 from libs.common.messages.vocabulary import OrderStatus
-from services.orders import protection
+from services.orders import otoco, protection
 from services.orders.steps import (
     Moment,
     ResendEntry,
@@ -40,6 +42,11 @@ def plan(view: View, moment: Moment) -> Step:
         late = order.send_by is not None and moment.now >= order.send_by
         return Void(order.tag) if late else Send(order.tag)
     if order.is_terminal:
+        behind = next((leg for leg in view.by_tag(order.tag) if not leg.is_terminal), None)
+        if behind is not None:
+            return cancel_or_read(behind, moment)
+        if otoco.is_to_be_renewed(view) and order.price is not None:
+            return ResendEntry(order.price)
         price = None if order.price is None else protection.coarser_limit(view.trade.occ_symbol, order.price)
         return Wait() if price is None else ResendEntry(price)
     return _working(view, order, moment)
@@ -48,6 +55,8 @@ def plan(view: View, moment: Moment) -> Step:
 def _working(view: View, order: Order, moment: Moment) -> Step:
     if order.confirmed_at is None:
         return read_or_wait(order, moment)
+    if otoco.must_go(view, order):
+        return cancel_or_read(order, moment)
     if order.filled_qty:
         until = moment.at(order.fill_seen_at, view.policy.partial_entry_grace_s)
         return Wait(until) if until else cancel_or_read(order, moment)

@@ -15,8 +15,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
-from services.orders import protection
+from services.orders import otoco, protection
 from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
     Moment,
@@ -31,7 +34,7 @@ from services.orders.steps import (
     retry_after,
     unanswered,
 )
-from services.orders.trade import BRACKET_ROLES, NakedPolicy, Order, View
+from services.orders.trade import BRACKET_ROLES, Group, NakedPolicy, Order, View
 
 
 def plan(view: View, moment: Moment) -> Step:
@@ -43,25 +46,54 @@ def plan(view: View, moment: Moment) -> Step:
     live = view.live_bracket
     if live:
         return _live(view, live, moment)
-    return Wait() if not protection.wanted(view) else _bare(view, brackets, moment)
+    rested = tuple(order for order in brackets if otoco.protects(view, order))
+    return Wait() if not protection.wanted(view) else _bare(view, rested, moment)
 
 
 def _live(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
     first = live[0]
     if first.status is OrderStatus.INTENT:
         return Send(first.tag) if first.qty == view.held_qty else Void(first.tag)
-    if any(order.cancel_at for order in live):
-        return cancel_or_read(next(order for order in live if order.cancel_at), moment)
+    leaving = next((order for order in live if order.cancel_at or _must_go(view, order, moment)), None)
+    if leaving is not None:
+        return cancel_or_read(leaving, moment)
     unsure = next((order for order in live if order.confirmed_at is None), None)
     if unsure is not None:
         return read_or_wait(unsure, moment)
     misfit = protection.wanted(view) - {o.role for o in live} or any(o.remaining_qty != view.held_qty for o in live)
     if misfit:
         return _misfit(view, live, moment)
-    if any(order.reads < 2 for order in live):
-        until = moment.at(first.answered_at, moment.waits.settle_s)
-        return Wait(until) if until else read_or_wait(first, moment)
+    return _second_look(view, live, moment)
+
+
+def _must_go(view: View, order: Order, moment: Moment) -> bool:
+    """Say whether an exit sent with the entry is not what protects: held back, at old prices, or never released."""
+    if not otoco.protects(view, order) or otoco.is_outdated(view, order):
+        return True
+    entry = otoco.entry_of(view, order)
+    if entry is None or order.confirmed_at is not None:
+        return False
+    return moment.at(entry.fill_seen_at, view.policy.partial_entry_grace_s) is None
+
+
+def _second_look(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
+    """Look once more at exits that rest: a wrong stop takes its group down a moment after it was let through."""
+    for order in live:
+        if order.sent_as is not Group.OTOCO:
+            seen, since = order.reads >= 2, live[0].answered_at
+        else:
+            since = max(at for at in (order.confirmed_at, _filled_at(view, order)) if at)
+            seen = order.read_at is not None and (order.read_at - since).total_seconds() >= moment.waits.settle_s
+        if not seen:
+            until = moment.at(since, moment.waits.settle_s)
+            return Wait(until) if until else read_or_wait(order, moment)
     return Wait()
+
+
+def _filled_at(view: View, order: Order) -> datetime | None:
+    """Return when we saw the entry filled that an exit was sent with."""
+    entry = otoco.entry_of(view, order)
+    return None if entry is None else entry.fill_seen_at
 
 
 def _misfit(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
@@ -96,21 +128,23 @@ def failed_tries(brackets: tuple[Order, ...], moment: Moment) -> int:
         legs = [order for order in brackets if order.tag == tag]
         if any(leg.reason in (NOT_PLACED, NEVER_SENT) for leg in legs):
             continue
-        if any(leg.cancel_at or leg.filled_qty or is_cancelled_by_hand(leg) for leg in legs) or _rested(legs, moment):
+        by_hand = is_cancelled_by_hand(legs)
+        if by_hand or any(leg.cancel_at or leg.filled_qty for leg in legs) or _rested(legs, moment):
             break
         tries += 1
     return tries
 
 
-def is_cancelled_by_hand(order: Order) -> bool:
-    """Say whether somebody else took a resting exit down at the broker."""
-    seen = order.confirmed_at is not None and order.cancel_at is None
-    return seen and order.status is OrderStatus.CANCELLED and not order.reason
+def is_cancelled_by_hand(legs: Iterable[Order]) -> bool:
+    """Say whether somebody else took a resting bracket down at the broker, which gives a reason when it does so."""
+    legs = tuple(legs)
+    seen = any(o.confirmed_at and not o.cancel_at and o.status is OrderStatus.CANCELLED for o in legs)
+    return seen and not any(order.reason for order in legs)
 
 
 def _rested(legs: list[Order], moment: Moment) -> bool:
     """Say whether a bracket had rested for long, by our own times."""
-    answered = min((leg.answered_at for leg in legs if leg.answered_at), default=None)
+    answered = min((leg.confirmed_at for leg in legs if leg.confirmed_at), default=None)
     read = max((leg.read_at for leg in legs if leg.read_at), default=None)
     if answered is None or read is None:
         return False
@@ -120,9 +154,10 @@ def _rested(legs: list[Order], moment: Moment) -> bool:
 def _by_hand(view: View, brackets: tuple[Order, ...], moment: Moment) -> Wait | None:
     """Leave a person time who cancelled the exits at the broker."""
     last = brackets[-1] if brackets else None
-    if last is None or not is_cancelled_by_hand(last):
+    if last is None:
         return None
-    if any(order.filled_qty for order in brackets if order.tag == last.tag):
+    legs = tuple(order for order in brackets if order.tag == last.tag)
+    if not is_cancelled_by_hand(legs) or any(order.filled_qty for order in legs):
         return None
     until = moment.at(last.read_at, view.policy.repair_delay_s)
     return Wait(until) if until else None

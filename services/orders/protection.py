@@ -14,6 +14,7 @@ from decimal import Decimal
 from libs.common.messages.vocabulary import OrderRole, OrderStatus, Protection, TradeStatus
 from libs.market import money, products
 from libs.market.options import OccSymbol
+from services.orders import otoco
 from services.orders.trade import BRACKET_ROLES, ActionKind, Event, View
 
 _PRICE_REFUSED = "OrderPriceIsInvalid"
@@ -31,7 +32,8 @@ def wanted(view: View) -> frozenset[OrderRole]:
 
 def covered_qty(view: View, role: OrderRole) -> int:
     """Return how many contracts have an exit of this kind seen resting."""
-    return sum(o.remaining_qty for o in view.orders if o.role is role and o.is_working and o.confirmed_at)
+    seen = (o for o in view.orders if o.role is role and o.is_working and o.confirmed_at)
+    return sum(order.remaining_qty for order in seen if otoco.protects(view, order))
 
 
 def is_covered(view: View) -> bool:
@@ -114,12 +116,16 @@ def _covered_at(view: View, now: datetime) -> datetime:
 
 
 def may_resend_entry(view: View) -> bool:
-    """Say whether a refused entry gets its one re-send at the coarser tick instead of ending the trade."""
+    """Say whether an entry is sent again instead of ending the trade: once at the coarser tick, or with new exits."""
     orders = view.entry_orders
-    if len(orders) != 1 or view.close_action is not None:
+    if view.close_action is not None:
         return False
+    if otoco.is_to_be_renewed(view):
+        return True
     order = orders[0]
-    if order.status is not OrderStatus.REJECTED or order.price is None or _PRICE_REFUSED not in (order.reason or ""):
+    if len(orders) != 1 or order.price is None or _PRICE_REFUSED not in (order.reason or ""):
+        return False
+    if order.status not in (OrderStatus.REJECTED, OrderStatus.CANCELLED):
         return False
     return coarser_limit(view.trade.occ_symbol, order.price) is not None
 

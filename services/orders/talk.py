@@ -54,7 +54,7 @@ async def perform(  # noqa: PLR0911 - one answer per step
     step: Talk, loaded: Loaded, deps: Deps, *, claim_ends: float
 ) -> Outcome:
     """Carry out one step. Time: `claim_ends` is when our claim is over, by the monotonic clock."""
-    is_entry = isinstance(step, Send) and loaded.view.by_tag(step.tag)[0].role is OrderRole.ENTRY
+    is_entry = isinstance(step, Send) and any(o.role is OrderRole.ENTRY for o in loaded.view.by_tag(step.tag))
     try:
         broker = deps.broker_of(loaded, Priority.ENTRY if is_entry else Priority.EXIT)
     except AppError as error:
@@ -81,7 +81,7 @@ async def perform(  # noqa: PLR0911 - one answer per step
 
 async def _send(step: Send, loaded: Loaded, broker: BrokerProvider, clock: Clock, claim_ends: float) -> Outcome:
     orders = loaded.view.by_tag(step.tag)
-    send_by = orders[0].send_by
+    send_by = next((order.send_by for order in orders if order.send_by), None)
 
     async def last_check() -> None:
         if clock.monotonic() >= claim_ends:

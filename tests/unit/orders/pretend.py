@@ -19,7 +19,9 @@ from libs.broker.orders import (
     OrderSide,
     OrderStatus,
     OrderType,
+    OtocoOrder,
     PlacedOrder,
+    PlaceRequest,
 )
 from libs.broker.reports import ClockReport, PositionReport, Quote
 from libs.common.errors import NotFound, OutcomeUnknown, UpstreamRefused, UpstreamUnavailable
@@ -43,6 +45,8 @@ class PretendBroker:
     lowest_position: int = 0
     cash: Decimal = Decimal(0)
     mode: BrokerMode = BrokerMode.PAPER
+    release: str = "full_fill"
+    """What lets an entry's exits work: its first or its full fill."""
     _ids: Any = field(default_factory=lambda: count(100))
 
     # ── asked ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -50,7 +54,7 @@ class PretendBroker:
     def with_priority(self, _: Priority) -> PretendBroker:
         return self
 
-    async def place(self, request: OptionOrder | OcoOrder, *, before_send: Any = None) -> PlacedOrder:
+    async def place(self, request: PlaceRequest, *, before_send: Any = None) -> PlacedOrder:
         if before_send is not None:
             await before_send()
         fault = self.faults.pop() if self.faults else None
@@ -60,7 +64,8 @@ class PretendBroker:
             raise UpstreamRefused("not today")
         if fault == "lost_before":
             raise OutcomeUnknown("no answer")
-        self._check_inventory(request)
+        if not isinstance(request, OtocoOrder):
+            self._check_inventory(request)
         report = self._made(request)
         self.tags.append(request.tag)
         self.orders_by_id[report.id] = report
@@ -111,8 +116,10 @@ class PretendBroker:
     def part_fill(self, qty: int) -> None:
         """Fill some of a working entry, whatever the market."""
         for top in list(self.orders_by_id.values()):
-            if top.side is OrderSide.BUY_TO_OPEN and top.status in LIVE:
-                self._fill(top, None, min(qty, top.qty - top.exec_qty), top.price or self.ask)
+            for order in top.flat():
+                if order.side is OrderSide.BUY_TO_OPEN and order.status in LIVE:
+                    leg = order if top.legs else None
+                    self._fill(top, leg, min(qty, order.qty - order.exec_qty), order.price or self.ask)
 
     def take_down(self, order_id: str) -> None:
         """End what still works of an order."""
@@ -140,18 +147,22 @@ class PretendBroker:
         if isinstance(request, OcoOrder) and request.stop_price >= self.bid:
             raise UpstreamRefused("SellStopOrderStopPriceGreaterBid")
 
-    def _made(self, request: OptionOrder | OcoOrder) -> OrderReport:
+    def _made(self, request: PlaceRequest) -> OrderReport:
         common: dict[str, Any] = {"raw_status": "open", "created_at": self.now, "transaction_at": self.now}
         own = str(next(self._ids))
         if isinstance(request, OptionOrder):
             return self._single(own, request.side, request.type, request.qty, request.price, request.stop, request.tag)
-        legs = (
-            self._single(str(next(self._ids)), request.side, OrderType.LIMIT, request.qty, request.target_price, None),
-            self._single(str(next(self._ids)), request.side, OrderType.STOP, request.qty, None, request.stop_price),
+        qty, sell = request.qty, OrderSide.SELL_TO_CLOSE
+        legs: tuple[OrderReport, ...] = (
+            self._single(str(next(self._ids)), sell, OrderType.LIMIT, qty, request.target_price, None),
+            self._single(str(next(self._ids)), sell, OrderType.STOP, qty, None, request.stop_price),
         )
-        return OrderReport(
-            id=own, order_class=OrderClass.OCO, status=OrderStatus.OPEN, tag=request.tag, legs=legs, **common
-        )
+        kind = OrderClass.OCO
+        if isinstance(request, OtocoOrder):
+            buy, kind = OrderSide.BUY_TO_OPEN, OrderClass.OTOCO
+            entry = self._single(str(next(self._ids)), buy, OrderType.LIMIT, qty, request.entry_price, None)
+            legs = (entry, *(replace(leg, status=OrderStatus.PENDING) for leg in legs))
+        return OrderReport(id=own, order_class=kind, status=OrderStatus.OPEN, tag=request.tag, legs=legs, **common)
 
     def _single(
         self,
@@ -187,7 +198,7 @@ class PretendBroker:
                     self._fill(top, leg if top.legs else None, leg.qty - leg.exec_qty, price)
 
     def _reached(self, order: OrderReport) -> Decimal | None:
-        if order.status not in LIVE:
+        if order.status not in LIVE or order.status is OrderStatus.PENDING:
             return None
         buys = order.side is OrderSide.BUY_TO_OPEN
         there = self.ask if buys else self.bid
@@ -215,9 +226,25 @@ class PretendBroker:
         if leg is None:
             self.orders_by_id[top.id] = after
             return
-        legs = tuple(
-            after if one.id == leg.id else (self._ended(one) if status is OrderStatus.FILLED else one)
-            for one in top.legs
-        )
         ended = status is OrderStatus.FILLED
+        if leg.side is OrderSide.BUY_TO_OPEN:
+            released = ended or self.release == "first_fill"
+            legs = tuple(after if one.id == leg.id else self._let_go(one, released) for one in top.legs)
+            legs = self._refused_exits(legs) if released else legs
+            self.orders_by_id[top.id] = replace(top, legs=legs)
+            self._trade_through()
+            return
+        legs = tuple(after if one.id == leg.id else (self._ended(one) if ended else one) for one in top.legs)
         self.orders_by_id[top.id] = replace(top, legs=legs, status=OrderStatus.FILLED if ended else top.status)
+
+    def _let_go(self, leg: OrderReport, released: bool) -> OrderReport:
+        """Let an exit behind an entry work."""
+        if leg.status is not OrderStatus.PENDING or not released:
+            return leg
+        return replace(leg, status=OrderStatus.OPEN, transaction_at=self.now)
+
+    def _refused_exits(self, legs: tuple[OrderReport, ...]) -> tuple[OrderReport, ...]:
+        """Take exits down, after "ok", whose stop is at or above the bid."""
+        if not any(leg.status is OrderStatus.OPEN and leg.stop and leg.stop >= self.bid for leg in legs):
+            return legs
+        return tuple(self._ended(leg, "SellStopOrderStopPriceGreaterBid" if leg.stop else None) for leg in legs)

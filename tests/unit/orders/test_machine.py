@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from libs.broker.orders import OrderReport
+from libs.broker.orders import OrderReport, OrderStatus
 from libs.common.clock import ManualClock
 from libs.common.messages.vocabulary import CloseReason, EntryType, Protection, TradeStatus
 from services.orders import asking, deciding, lifecycle, publishing, talk
@@ -89,9 +89,18 @@ class Machine(RuleBasedStateMachine):
         self.key_version = 0
         self.old: list[OrderReport] = []
 
-    @initialize(limit=st.booleans(), qty=st.integers(1, 3), sl=st.booleans(), tp=st.booleans())
-    def begin(self, limit: bool, qty: int, sl: bool, tp: bool) -> None:
+    @initialize(
+        entry=st.sampled_from(["market", "limit", "group"]),
+        qty=st.integers(1, 3),
+        sl=st.booleans(),
+        tp=st.booleans(),
+        release=st.sampled_from(["full_fill", "first_fill"]),
+    )
+    def begin(self, entry: str, qty: int, sl: bool, tp: bool, release: str) -> None:
+        self.broker.release = release
+        limit = entry != "market"
         self.view = a_view(
+            as_group=entry == "group",
             qty=qty,
             entry_type=EntryType.LIMIT if limit else EntryType.MARKET,
             limit_price=Decimal("3.90") if limit else None,
@@ -219,13 +228,14 @@ class Machine(RuleBasedStateMachine):
     def a_person_adjusts(self, sl: str, tp: str) -> None:
         view = self.view
         busy = view.close_action or view.running or is_running(view, self.deps.moment())
-        if view.trade.status is not TradeStatus.FILLED or busy:
+        if view.trade.status in (TradeStatus.CLOSED, TradeStatus.CLOSING) or busy:
             return
         new_sl, new_tp = Decimal(sl), Decimal(tp)
         state, now = ActionState.RUNNING, self.clock.now()
-        asked = asking.with_adjust(
-            asking.acted(view), action_id=self.new_id(), sl=new_sl, tp=new_tp, state=state, now=now
-        )
+        action_id = self.new_id()
+        asked = asking.with_adjust(asking.acted(view), action_id=action_id, sl=new_sl, tp=new_tp, state=state, now=now)
+        if view.held_qty <= 0 or not view.entry_is_over:
+            asked = asking.repriced(asked, action_id, new_sl, new_tp, now)
         self.keep(asked)
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 6.0, 40.0]))
@@ -246,8 +256,13 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def one_side_at_a_time(self) -> None:
-        live = [leg for top in self.broker.orders_by_id.values() for leg in top.flat() if leg.status in LIVE]
-        assert len({leg.side for leg in live}) <= 1
+        # What an entry was sent with waits for its release in the same group.
+        live = [
+            {leg.side for leg in top.flat() if leg.status in LIVE and (leg.status is not OrderStatus.PENDING)}
+            for top in self.broker.orders_by_id.values()
+        ]
+        working = [sides for sides in live if sides]
+        assert len(working) <= 1 or len(set.union(*working)) == 1, working
 
     @invariant()
     def a_result_is_the_brokers_cash(self) -> None:

@@ -18,7 +18,7 @@ from libs.common.messages.vocabulary import (
 )
 from services.orders import brackets, lifecycle
 from services.orders.merging import Report
-from services.orders.trade import Group, Order, Trade, View
+from services.orders.trade import Group, Order, Policy, Trade, View
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 OCC = "SPY261218C00650000"
@@ -49,13 +49,19 @@ def a_trade(**changes: Any) -> Trade:
     return Trade(**values | changes)
 
 
-def a_view(**changes: Any) -> View:
+def a_view(*, as_group: bool = False, **changes: Any) -> View:
     """Write a trade whose entry is an intent."""
     trade = a_trade(**changes)
-    entry = brackets.entry_order(
-        trade, order_id="o-entry", tag="bk-entry", send_by=NOW + timedelta(seconds=10), now=NOW
+    orders = brackets.entry_orders(
+        trade,
+        Policy(),
+        as_group=as_group,
+        new_id=iter(("o-entry", "o-target", "o-stop")).__next__,
+        tag="bk-entry",
+        send_by=NOW + timedelta(seconds=10),
+        now=NOW,
     )
-    return View(trade=trade, orders=(entry,), account_name="Paper")
+    return View(trade=trade, orders=orders, account_name="Paper")
 
 
 def a_report(order: Order, status: OrderStatus, filled: int = 0, price: str | None = None, **more: Any) -> Report:
