@@ -59,8 +59,9 @@ def _inventory(trade: dict[str, Any], ours: list[dict[str, Any]], concerns: list
         assert held == 0
         assert not live, "a working leg without a position"
         return
-    if any(order["role"] == "ENTRY" for order in live):
-        assert not [order for order in live if order["role"] != "ENTRY"], "exits beside a working entry"
+    entries = {order["tag"] for order in live if order["role"] == "ENTRY"}
+    beside = [order for order in live if order["role"] != "ENTRY" and order["tag"] not in entries]
+    assert not (entries and beside), "exits beside a working entry that it was not sent with"
     wanted = {
         role
         for role, price in (("STOP_LOSS", trade["sl_price"]), ("TAKE_PROFIT", trade["tp_price"]))

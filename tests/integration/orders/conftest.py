@@ -20,7 +20,13 @@ async def world(simulator: str) -> str:
 
 
 @pytest.fixture
-async def house(database: TestDatabase, world: str) -> AsyncIterator[House]:
+def otoco(request: pytest.FixtureRequest) -> str:
+    """Return how limit entries are sent: alone, unless a test asks for both ways with `EITHER_WAY`."""
+    return getattr(request, "param", "off")
+
+
+@pytest.fixture
+async def house(database: TestDatabase, world: str, otoco: str) -> AsyncIterator[House]:
     """Return orders with one user in PAPER."""
-    async with a_house(database, world) as made:
+    async with a_house(database, world, otoco=otoco) as made:
         yield made

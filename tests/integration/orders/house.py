@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import httpx
 import orjson
+import pytest
 
 from libs.broker.breaker import Breakers
 from libs.broker.factory import BrokerFactory
@@ -58,6 +59,8 @@ QUICK = Waits(
     settling_read_s=0.2,
     settling_last_s=0.4,
 )
+EITHER_WAY = pytest.mark.parametrize("otoco", ["off", "limit_entries"], indirect=True)
+"""Runs a test with limit entries sent alone, and with their exits as one group."""
 WIDE = {
     "account_balance": Decimal(1_000_000),
     "max_positions": 1000,
@@ -296,6 +299,7 @@ async def a_house(
     user: str = "",
     lease_s: float = 3.0,
     breakers: Breakers | None = None,
+    otoco: str = "off",
 ) -> AsyncIterator[House]:
     """Open orders' doors for one user with a PAPER account and wide limits; jobs run until the block ends."""
     async with database.opened("orders") as db, HttpClient() as http, contextlib.aclosing(Sim(simulator)) as sim:
@@ -316,7 +320,7 @@ async def a_house(
                 tasks=tasks,
             )
             house = House(deps, db, database, sim, bus, user or f"u{new_id()[-12:]}")
-            await _settle_in(house)
+            await _settle_in(house, otoco)
             kinds = (recovery.advance, recovery.recover, recovery.watch, expiry.find, expiry.settle)
             runner = JobRunner(db, [replace(job, lease_s=lease_s) for job in kinds], deps, poll_s=0.1)
             await recovery.plan_jobs(deps)
@@ -329,14 +333,16 @@ async def a_house(
                 await running
 
 
-async def _settle_in(house: House) -> None:
+async def _settle_in(house: House, otoco: str) -> None:
     settings = await settled_in(house.deps, house.user)
     assert settings.broker_mode is BrokerMode.PAPER
     assert settings.account_id, "the simulator gave no account"
     house.account_id = settings.account_id
     async with house.db.for_user(house.user) as unit:
         await store_accounts.lock_settings(unit, house.user)
-        await store_accounts.save_settings(unit, house.user, settings.trading().model_copy(update=WIDE))
+        await store_accounts.save_settings(
+            unit, house.user, settings.trading().model_copy(update=WIDE | {"otoco": otoco})
+        )
     house.contract = await house.sim.contract()
     await house.pin("4.00", "4.20")
 

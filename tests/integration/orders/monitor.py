@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from libs.broker.orders import OrderReport, OrderType
+from libs.broker.orders import OrderReport
 from libs.common.handlers import Context
 from libs.common.ids import new_id
 from libs.common.messages.monitor import OrderChanged
-from libs.common.messages.vocabulary import BrokerMode, OrderRole
+from libs.common.messages.vocabulary import BrokerMode
 from services.orders import handlers_facts
-from services.orders.reading import _WORDS
+from services.orders.reading import _PENDING, _WORDS, _role_of
 
 if TYPE_CHECKING:
     from tests.integration.orders.house import House
@@ -35,7 +35,8 @@ async def tell_all(house: House) -> None:
 
 def facts_of(house: House, reports: Iterable[OrderReport]) -> list[OrderChanged]:
     """Write a fact for each order that can execute."""
-    return [_fact(house, leg, top) for top in reports for leg in top.flat()]
+    told = ((leg, top) for top in reports for leg in top.flat())
+    return [_fact(house, leg, top) for leg, top in told if leg.exec_qty or leg.status not in _PENDING]
 
 
 async def tell(house: House, fact: OrderChanged) -> None:
@@ -54,8 +55,6 @@ async def tell(house: House, fact: OrderChanged) -> None:
 
 
 def _fact(house: House, leg: OrderReport, top: OrderReport) -> OrderChanged:
-    stops = (OrderType.STOP, OrderType.STOP_LIMIT)
-    role = OrderRole.STOP_LOSS if leg.type in stops else OrderRole.TAKE_PROFIT
     return OrderChanged(
         order_key=f"PAPER:{house.account_id}:{leg.id}",
         broker_mode=BrokerMode.PAPER,
@@ -63,7 +62,7 @@ def _fact(house: House, leg: OrderReport, top: OrderReport) -> OrderChanged:
         broker_order_id=leg.id,
         parent_broker_order_id=top.id if top.id != leg.id else None,
         tag=top.tag or leg.tag,
-        role=role if top.id != leg.id else None,
+        role=_role_of(leg) if top.id != leg.id else None,
         occ_symbol=leg.occ_symbol,
         status=_WORDS[leg.status],
         qty=leg.qty,

@@ -13,19 +13,22 @@ from libs.common.messages.orders import CloseTrade, Entry
 from libs.common.messages.vocabulary import EntryType
 from libs.common.testing import eventually
 from tests.integration.orders.checker import check
-from tests.integration.orders.house import House
+from tests.integration.orders.house import EITHER_WAY, House
 
 pytestmark = pytest.mark.integration
 
 ORDERS = r"/accounts/[^/]+/orders$"
 LOST = ["drop_after", "slow", "status_502_html"]
+HIGH = Entry(type=EntryType.LIMIT, limit_price=Decimal("4.30"))
+"""An entry that is filled at once."""
 NOT_THERE = ["status_500", "drop_before", "status_503", "hang"]
 
 
+@EITHER_WAY
 @pytest.mark.parametrize("kind", LOST)
 async def test_an_entry_whose_answer_is_lost_is_unknown_then_found_by_its_tag(house: House, kind: str) -> None:
     await house.fault(kind, path=ORDERS, delay_ms=3000)
-    reply = await house.ask(house.placing())
+    reply = await house.ask(house.placing(entry=HIGH))
     assert reply.status in (201, 202)
     trade_id = reply.json()["id"]
     await house.until(trade_id, protection="PROTECTED")
@@ -33,10 +36,11 @@ async def test_an_entry_whose_answer_is_lost_is_unknown_then_found_by_its_tag(ho
     await check(house)
 
 
+@EITHER_WAY
 @pytest.mark.parametrize("kind", NOT_THERE)
 async def test_an_entry_that_never_landed_ends_rejected_as_not_placed(house: House, kind: str) -> None:
     await house.fault(kind, path=ORDERS)
-    command = house.placing()
+    command = house.placing(entry=HIGH)
     try:
         reply = await house.ask(command)
         trade_id = reply.json()["id"]
@@ -78,9 +82,10 @@ async def test_a_cancel_that_goes_wrong_is_asked_again(house: House, kind: str) 
     await check(house)
 
 
+@EITHER_WAY
 async def test_a_late_refusal_of_the_entry_reaches_the_caller_in_the_brokers_words(house: House) -> None:
     await house.fault("reject_later", path=ORDERS)
-    command = house.placing()
+    command = house.placing(entry=HIGH)
     try:
         reply = await house.ask(command)
         trade_id = reply.json()["id"]
@@ -117,10 +122,10 @@ async def test_exits_that_cannot_be_placed_end_in_a_sale(house: House) -> None:
     await check(house)
 
 
+@EITHER_WAY
 async def test_a_stop_that_is_passed_when_the_entry_fills_is_sold(house: House) -> None:
     trade = await house.place(entry=Entry(type=EntryType.LIMIT, limit_price=Decimal("3.90")), sl_price=Decimal("3.50"))
     await house.pin("3.20", "3.30")
-    await house.sync()
-    row = await house.until(trade["id"], status="CLOSED")
+    row = await house.until(trade["id"], telling=True, status="CLOSED")
     assert row["close_reason"] == "SL_HIT"
     await check(house)

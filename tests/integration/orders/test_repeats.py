@@ -14,7 +14,7 @@ from libs.common.ids import new_id
 from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry
 from libs.common.messages.vocabulary import EntryType
 from tests.integration.orders.checker import check
-from tests.integration.orders.house import House
+from tests.integration.orders.house import EITHER_WAY, House
 
 pytestmark = pytest.mark.integration
 
@@ -98,6 +98,7 @@ async def test_closes_and_adjusts_at_once_have_one_winner(house: House) -> None:
     await check(house)
 
 
+@EITHER_WAY
 async def test_a_close_of_a_working_entry_cancels_it(house: House) -> None:
     trade = await house.place(entry=Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50")))
     assert trade["status"] == "OPEN"

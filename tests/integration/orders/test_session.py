@@ -11,7 +11,7 @@ from libs.common.ids import new_id
 from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry, WithdrawTrade
 from libs.common.messages.vocabulary import EntryType
 from tests.integration.orders.checker import check
-from tests.integration.orders.house import House
+from tests.integration.orders.house import EITHER_WAY, House
 
 pytestmark = pytest.mark.integration
 
@@ -63,6 +63,7 @@ async def test_an_adjust_outside_the_session_is_carried_out_at_the_open(house: H
     await check(house)
 
 
+@EITHER_WAY
 async def test_a_working_entry_can_be_cancelled_at_any_hour(house: House) -> None:
     trade = await house.place(entry=LOW)
     await house.sim.control("clock", session="closed")
@@ -137,6 +138,7 @@ async def test_one_exit_or_none_is_a_choice(
     await check(house)
 
 
+@EITHER_WAY
 async def test_entries_are_read_by_ourselves_while_the_bus_is_away(house: House) -> None:
     trade = await house.place(entry=LOW)
     house.bus.connected = False
