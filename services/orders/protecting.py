@@ -128,8 +128,10 @@ def failed_tries(brackets: tuple[Order, ...], moment: Moment) -> int:
         legs = [order for order in brackets if order.tag == tag]
         if any(leg.reason in (NOT_PLACED, NEVER_SENT) for leg in legs):
             continue
-        by_hand = is_cancelled_by_hand(legs)
-        if by_hand or any(leg.cancel_at or leg.filled_qty for leg in legs) or _rested(legs, moment):
+        # One leg's refusal may be known before its sibling's, which we then ask to cancel: refused all the same.
+        refused = any(leg.reason for leg in legs)
+        taken_down = is_cancelled_by_hand(legs) or any(leg.cancel_at for leg in legs)
+        if any(leg.filled_qty for leg in legs) or (taken_down and not refused) or _rested(legs, moment):
             break
         tries += 1
     return tries

@@ -15,12 +15,12 @@ from libs.broker.reports import Quote
 from libs.common.errors import LimitExceeded
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus, TradeStatus
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, concerns, lifecycle, limits, publishing
+from services.orders import asking, brackets, concerns, lifecycle, limits, protecting, publishing
 from services.orders.brackets import NoMarket, StopPassed
 from services.orders.limits import Exposure, OpenRisk, Wanted
 from services.orders.preferences import TradingSettings, changed
 from services.orders.steps import Moment
-from services.orders.trade import ActionState, Policy
+from services.orders.trade import BRACKET_ROLES, ActionState, Policy
 from tests.unit.orders.views import NOW, OCC, a_report, a_view, filled, protected, working
 
 EMPTY = Exposure((), Decimal(0))
@@ -226,3 +226,22 @@ def test_a_part_filled_target_that_is_cancelled_leaves_the_rest_held() -> None:
     target = next(order for order in view.orders if order.role is OrderRole.TAKE_PROFIT)
     view = lifecycle.applied(view, (a_report(target, OrderStatus.CANCELLED, 1, "6.00"),), NOW)
     assert (view.held_qty, view.trade.status, view.trade.realized_pnl) == (1, TradeStatus.FILLED, None)
+
+
+def test_a_bracket_refused_leg_by_leg_is_one_failed_try_even_when_its_second_leg_was_asked_to_go() -> None:
+    view = protected()
+    target, stop = view.live_bracket
+    view = lifecycle.applied(view, (a_report(target, OrderStatus.REJECTED, reason="their words"),), NOW)
+    view = lifecycle.cancel_asked(view, stop.group_order_id or "", NOW)
+    view = lifecycle.applied(view, (a_report(stop, OrderStatus.REJECTED, reason="their words"),), NOW)
+    brackets_of = tuple(order for order in view.orders if order.role in BRACKET_ROLES)
+    assert protecting.failed_tries(brackets_of, Moment(NOW)) == 1
+
+
+def test_a_bracket_that_we_took_down_is_no_failed_try() -> None:
+    view = protected()
+    for leg in view.live_bracket:
+        view = lifecycle.cancel_asked(view, leg.group_order_id or "", NOW)
+        view = lifecycle.applied(view, (a_report(leg, OrderStatus.CANCELLED),), NOW)
+    brackets_of = tuple(order for order in view.orders if order.role in BRACKET_ROLES)
+    assert protecting.failed_tries(brackets_of, Moment(NOW)) == 0
