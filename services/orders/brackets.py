@@ -177,6 +177,21 @@ def entry_orders(
     return (entry, *_exits(entry, (trade.sl_price, limit), trade.tp_price, new_id))
 
 
+def entry_again(
+    view: View, price: Decimal, *, new_id: Callable[[], str], tag: str, send_by: datetime, now: datetime
+) -> tuple[Order, ...]:
+    """Make the intent of an entry that is sent once more, as it was sent before, with the trade's present exits."""
+    return entry_orders(
+        replace(view.trade, limit_price=price),
+        view.policy,
+        as_group=view.entry_orders[-1].sent_as is Group.OTOCO,
+        new_id=new_id,
+        tag=tag,
+        send_by=send_by,
+        now=now,
+    )
+
+
 def bracket_orders(
     view: View,
     sl: Decimal | None,

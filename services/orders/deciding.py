@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 
-from services.orders import asking, brackets, lifecycle, looking
+from services.orders import asking, lifecycle
 from services.orders.steps import (
     BeginClose,
     Decide,
@@ -16,10 +14,9 @@ from services.orders.steps import (
     Moment,
     Reprice,
     RequestClose,
-    ResendEntry,
     Void,
 )
-from services.orders.trade import ActionState, Group, View
+from services.orders.trade import ActionState, View
 
 
 def decided(  # noqa: PLR0911 - one answer per step
@@ -32,17 +29,6 @@ def decided(  # noqa: PLR0911 - one answer per step
             return lifecycle.unknown(view, tag, "the sender was interrupted", now)
         case Void(tag):
             return lifecycle.void(view, tag, now)
-        case ResendEntry(price):
-            again = brackets.entry_orders(
-                replace(view.trade, limit_price=price),
-                view.policy,
-                as_group=view.entry_orders[-1].sent_as is Group.OTOCO,
-                new_id=new_id,
-                tag=new_tag(),
-                send_by=now + timedelta(seconds=moment.waits.send_by_s),
-                now=now,
-            )
-            return looking.with_orders(view, again)
         case BeginClose(action_id):
             return asking.begun(view, action_id, now)
         case RequestClose(reason, words):

@@ -175,31 +175,6 @@ def unknown(view: View, tag: str, words: str, now: datetime) -> View:
     return settled(view.noting(Event(kind="order_unknown", text=text, data={"tag": tag})), now)
 
 
-<<<<<<< HEAD
-def fresh(order: Order, *, order_id: str, tag: str, price: Decimal, now: datetime) -> Order:
-    """Return a new intent like an order that ended, at another price."""
-    return Order(
-        id=order_id,
-        trade_id=order.trade_id,
-        username=order.username,
-        role=order.role,
-        tag=tag,
-        status=OrderStatus.INTENT,
-        sent_as=order.sent_as,
-        type=order.type,
-        duration=order.duration,
-        qty=order.qty,
-        price=price,
-        send_by=order.send_by,
-        created_at=now,
-        venue_at=order.venue_at,
-        base_qty=order.base_qty,
-        base_cost_usd=order.base_cost_usd,
-    )
-
-
-=======
->>>>>>> 2a1d970 (Send a limit entry with its exits as one group where the setting says so: held until the entry is completely filled)
 def cancel_asked(view: View, group_order_id: str, now: datetime) -> View:
     """Note that a cancel is about to be asked for. It proves nothing: reading does."""
     for order in view.orders:

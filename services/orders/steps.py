@@ -99,6 +99,13 @@ class PlaceSell:
 
 
 @dataclass(frozen=True, slots=True)
+class ResendEntry:
+    """Make another intent of the entry: at the coarser tick, or with the exits that are asked for now."""
+
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class CheckOpen:
     """See whether the session a queued action waits for is open, with a two-sided quote."""
 
@@ -120,13 +127,6 @@ class Void:
     """End an intent that must not be sent any more."""
 
     tag: str
-
-
-@dataclass(frozen=True, slots=True)
-class ResendEntry:
-    """Make a second intent of the entry at the coarser tick."""
-
-    price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +177,8 @@ class Wait:
     until: datetime | None = None
 
 
-Talk = Send | Look | Read | Cancel | PlaceBracket | PlaceSell | CheckOpen
-Decide = MarkUnknown | Void | ResendEntry | BeginClose | RequestClose | FailClose | EndAction | Reprice
+Talk = Send | Look | Read | Cancel | PlaceBracket | PlaceSell | ResendEntry | CheckOpen
+Decide = MarkUnknown | Void | BeginClose | RequestClose | FailClose | EndAction | Reprice
 Step = Talk | Decide | Wait
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from libs.broker.base import BrokerProvider, Priority
 from libs.broker.reports import Quote
@@ -29,11 +29,22 @@ from libs.common.ids import new_id, new_tag
 from libs.common.messages.vocabulary import BrokerMode, CloseReason, OrderRole
 from libs.market.clock import MarketClock, is_contract_open, next_open_at
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, evidence, lifecycle, looking, protecting, sights
+from services.orders import asking, brackets, evidence, lifecycle, looking, otoco, protecting, protection, sights
 from services.orders.brackets import NoMarket, StopPassed
 from services.orders.deps import Deps
 from services.orders.reading import reports_of
-from services.orders.steps import Cancel, CheckOpen, Look, Moment, PlaceBracket, PlaceSell, Read, Send, Talk
+from services.orders.steps import (
+    Cancel,
+    CheckOpen,
+    Look,
+    Moment,
+    PlaceBracket,
+    PlaceSell,
+    Read,
+    ResendEntry,
+    Send,
+    Talk,
+)
 from services.orders.store import Loaded
 from services.orders.trade import ActionState, Event, View
 
@@ -54,7 +65,9 @@ async def perform(  # noqa: PLR0911 - one answer per step
     step: Talk, loaded: Loaded, deps: Deps, *, claim_ends: float
 ) -> Outcome:
     """Carry out one step. Time: `claim_ends` is when our claim is over, by the monotonic clock."""
-    is_entry = isinstance(step, Send) and any(o.role is OrderRole.ENTRY for o in loaded.view.by_tag(step.tag))
+    is_entry = isinstance(step, ResendEntry) or (
+        isinstance(step, Send) and any(order.role is OrderRole.ENTRY for order in loaded.view.by_tag(step.tag))
+    )
     try:
         broker = deps.broker_of(loaded, Priority.ENTRY if is_entry else Priority.EXIT)
     except AppError as error:
@@ -72,6 +85,8 @@ async def perform(  # noqa: PLR0911 - one answer per step
             return await _bracket(step, loaded, broker, deps)
         case PlaceSell():
             return await _sell(loaded, broker, deps)
+        case ResendEntry():
+            return await _entry_again(step, loaded, broker, deps)
         case CheckOpen():
             return await _check_open(step, loaded, broker, deps)
 
@@ -239,6 +254,24 @@ async def _sell(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
         return view if isinstance(made, NoMarket) else looking.with_orders(view, evidence.based(view, (made,), base))
 
     return Outcome(apply, pause_s=0.0 if quote is not None and quote.has_market else 1.0)
+
+
+async def _entry_again(step: ResendEntry, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
+    try:
+        _, _, base = await sights.market_of(broker, loaded, deps)
+    except AppError as error:
+        return _stuck(step, error)
+
+    def apply(view: View, moment: Moment) -> View:
+        if not (view.entry_is_over and protection.may_resend_entry(view)):
+            return view
+        last = view.entry_orders[-1]
+        renewed = moment.now + timedelta(seconds=moment.waits.send_by_s)
+        send_by = renewed if otoco.is_to_be_renewed(view) else last.send_by or renewed
+        made = brackets.entry_again(view, step.price, new_id=new_id, tag=new_tag(), send_by=send_by, now=moment.now)
+        return looking.with_orders(view, evidence.based(view, made, base))
+
+    return Outcome(apply)
 
 
 async def _check_open(step: CheckOpen, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:

@@ -237,7 +237,7 @@ def test_a_group_refused_for_its_tick_is_sent_again_once_at_the_coarser_one() ->
 def test_a_group_without_an_answer_is_found_by_its_tag_or_as_its_only_twin(tag: str | None) -> None:
     lost = lifecycle.unknown(lifecycle.sent(group(), "bk-entry", NOW), "bk-entry", "lost", NOW)
     report = replace(shown((Word.OPEN, 0), Word.PENDING, Word.PENDING), tag=tag)
-    found = evidence.judged(lost, "bk-entry", Seen((report,), Decimal(0)), Moment(NOW))
+    found = evidence.judged(lost, "bk-entry", Seen(orders=(report,), venue_at=NOW), Moment(NOW))
     assert {order.role: order.broker_order_id for order in found.orders} == {
         OrderRole.ENTRY: "101",
         OrderRole.TAKE_PROFIT: "102",
@@ -250,5 +250,5 @@ def test_a_bracket_alone_is_no_twin_of_a_group() -> None:
     lost = lifecycle.unknown(lifecycle.sent(group(), "bk-entry", NOW), "bk-entry", "lost", NOW)
     report = shown((Word.OPEN, 0), Word.PENDING, Word.PENDING)
     bracket = replace(report, tag=None, legs=report.legs[1:])
-    found = evidence.judged(lost, "bk-entry", Seen((bracket,), Decimal(0)), Moment(NOW))
+    found = evidence.judged(lost, "bk-entry", Seen(orders=(bracket,), venue_at=NOW), Moment(NOW))
     assert all(order.status is OrderStatus.UNKNOWN for order in found.orders)
