@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import uuid
@@ -92,7 +93,8 @@ class Ledger:
         verb = path.rsplit("/", 1)[-1]
         with self._lock:
             self.answers[f"{verb} {asked.statuses[-1]} {asked.last.get('code', '')}".strip()] += 1
-        self.say(f"{trader.name} {verb} {_brief(body)}: {asked.statuses} {asked.last.get('code') or asked.trade_id}")
+        end = asked.last.get("code") or asked.trade_id
+        self.say(f"{trader.name} {verb} {_brief(body)}: {_briefly(asked.statuses)} {end}")
         return asked
 
     def say(self, words: str) -> None:
@@ -112,6 +114,11 @@ def _document(answer: httpx.Response) -> Json:
     except ValueError:
         return {"code": "unreadable", "detail": answer.text[:200]}
     return dict(found) if isinstance(found, dict) else {"code": "unreadable"}
+
+
+def _briefly(statuses: list[int]) -> str:
+    """Write answers in the order they came, repeats counted."""
+    return " ".join(f"{status}×{len(list(run))}" for status, run in itertools.groupby(statuses))
 
 
 def _brief(body: Json) -> str:

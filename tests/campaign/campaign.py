@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +33,16 @@ ENVIRONMENT = {
     ' "queue_settle_s": 1, "queue_poll_s": 0.5}',
 }  # fmt: skip
 """Every wait at a fraction of its real value, so that minutes hold much."""
-SETTINGS = {
+WIDE = {
     "max_positions": 1000, "account_balance": "10000000", "daily_loss_limit": "9000000", "heat_limit_pct": "1000",
-    "partial_entry_grace_s": 1, "repair_delay_s": 1,
+    "partial_entry_grace_s": 1, "repair_delay_s": 1, "no_entry_before_expiry_min": 10,
 }  # fmt: skip
+SETTINGS: tuple[Json, ...] = (
+    WIDE,
+    WIDE | {"naked_policy": "flatten", "otoco": "limit_entries"},
+    WIDE | {"expiry_flatten_min": 0, "stop_limit_offset": "0.30"},
+)
+"""Each person's; what they differ in is what the order path makes of it."""
 TICKERS = ("SPY", "QQQ", "IWM", "AAPL", "MSFT", "XLF")
 RICH = "10000000"
 READY_S = 90.0
@@ -64,7 +71,8 @@ class Campaign:
     def run(self, script: tuple[Chapter, ...]) -> dict[str, Any]:
         """Play every chapter; returns the figures. Raises: CampaignFailed."""
         state = state_of(self.stack)
-        with Simulator(state["simulator_url"]) as world:
+        with ExitStack() as open_until_the_end, Simulator(state["simulator_url"]) as world:
+            self.present = open_until_the_end
             self.world = world
             self.mischief = Mischief(self.stack, world, self.ledger, state["nats_url"], calm=world.toggles())
             self._gather()
@@ -77,29 +85,30 @@ class Campaign:
     def _gather(self) -> None:
         """Let people join, each with an account of the paper broker, and choose what may be traded."""
         for number in range(PEOPLE):
-            person = Trader(self.stack.gateway_url, f"p{number}{int(time.time())}").join()
+            person = self.present.enter_context(Trader(self.stack.gateway_url, f"p{number}{int(time.time())}"))
             self.people.append(person)
-            settings = person.insist("PUT", "/api/settings", SETTINGS)
+            settings = person.insist("PUT", "/api/settings", SETTINGS[number % len(SETTINGS)])
             self.accounts.append(str(settings["account_id"]))
             self.world.pay(str(settings["account_id"]), RICH)
-        self._list_contracts()
 
-    def _list_contracts(self) -> None:
+    def _list_contracts(self, expiry: int) -> None:
         each = CONTRACTS // len(TICKERS)
         kinds = [(nth // 2, "CALL" if nth % 2 else "PUT") for nth in range(each)]
         self.contracts = [
-            self.people[0].contract(ticker, nth, kind) for nth, kind in kinds for ticker in TICKERS
+            self.people[0].contract(ticker, nth, kind, expiry) for nth, kind in kinds for ticker in TICKERS
         ]  # fmt: skip
 
     def _play(self, chapter: Chapter) -> None:
         """Trade and make trouble for a while, then leave everything in peace and check."""
         self.ledger.say(f"── chapter {chapter.number}")
+        self.mischief.set_clock(chapter.clock[0][1])
+        self._list_contracts(chapter.nth_expiry)
         over = threading.Event()
         hands = [self._hand(number, over) for number in range(HANDS)]
         work = [
-            threading.Thread(target=one.live, args=(lives,)) for one, lives in zip(hands, chapter.hands, strict=True)
+            threading.Thread(target=hand.live, args=(lives,)) for hand, lives in zip(hands, chapter.hands, strict=True)
         ]
-        work.append(threading.Thread(target=self.mischief.make, args=(chapter.troubles, over)))
+        work.append(threading.Thread(target=self.mischief.make, args=(chapter.all_troubles(), over)))
         for thread in work:
             thread.start()
         over.wait(CHAPTER_S)
@@ -167,6 +176,7 @@ class Campaign:
 
     def _close_all(self) -> None:
         """Let everybody close what is open, as often as it takes."""
+        self.mischief.set_clock("open")
         for person in self.people:
             eventually(lambda person=person: self._closed_all(person), 30)  # type: ignore[misc]
         self.settle()
@@ -181,6 +191,7 @@ class Campaign:
 
     def _go_home(self) -> None:
         """End everything: nothing is open, nothing works."""
+        self.mischief.set_clock("before_open")
         self._close_all()
         picture = self.picture()
         left = [str(trade["id"]) for trade in picture.trades.values() if trade["status"] != "CLOSED"]

@@ -103,8 +103,18 @@ class Chapter:
     number: int
     hands: tuple[tuple[Life, ...], ...]
     troubles: tuple[Trouble, ...]
-    clock: str | None = None
-    """Which piece of market time it plays in; None: a session that is simply open."""
+    clock: tuple[tuple[float, str], ...]
+    """Steps of market time, each with its second; see `hours.STEPS`."""
+
+    def all_troubles(self) -> tuple[Trouble, ...]:
+        """Return the troubles with the later steps of market time among them, in the order of their seconds."""
+        steps = [Trouble(at_s, "clock", step, {}) for at_s, step in self.clock[1:]]
+        return tuple(sorted([*self.troubles, *steps], key=lambda one: one.at_s))
+
+    @property
+    def nth_expiry(self) -> int:
+        """Say which expiry is traded: the next one where it is to be lived through."""
+        return 0 if any("expiry" in step for _, step in self.clock) else 3
 
 
 ENTRIES = {"market": 5, "limit_at": 3, "limit_below": 2}
@@ -126,6 +136,19 @@ TROUBLES = {"write_fault": 10, "place_fault": 3, "read_fault": 5, "list_fault": 
             "kill": 2, "freeze": 2, "server": 1, "told_again": 1}  # fmt: skip
 
 
+HOURS: tuple[tuple[tuple[float, str], ...], ...] = (
+    ((0.0, "open"),),
+    ((0.0, "before_close"), (30.0, "before_open")),
+    ((0.0, "open"),),
+    ((0.0, "before_midnight"),),
+    ((0.0, "open"), (15.0, "before_half_day_close")),
+    ((0.0, "before_open"), (20.0, "open")),
+    ((0.0, "before_expiry"), (14.0, "near_expiry"), (26.0, "at_expiry"), (36.0, "after_expiry")),
+    ((0.0, "before_open"), (15.0, "open")),
+)
+"""Market time of the chapters, over and over; it only goes forward."""
+
+
 def _one_of(dice: random.Random, weights: dict[str, int]) -> str:
     return dice.choices(tuple(weights), tuple(weights.values()))[0]
 
@@ -138,7 +161,7 @@ def write_script(seed: int, minutes: float) -> tuple[Chapter, ...]:
 
 def _chapter(dice: random.Random, number: int) -> Chapter:
     hands = tuple(tuple(_life(dice) for _ in range(LIVES_PER_HAND)) for _ in range(HANDS))
-    return Chapter(number, hands, _troubles(dice))
+    return Chapter(number, hands, _troubles(dice), HOURS[number % len(HOURS)])
 
 
 def _life(dice: random.Random) -> Life:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.campaign.hands import MOVES as CARRIED_OUT
-from tests.campaign.script import MOVES, TERMS, TROUBLES, write_script
+from tests.campaign.hours import STEPS
+from tests.campaign.script import HOURS, MOVES, TERMS, TROUBLES, write_script
 from tests.campaign.troubles import DOERS
 
 
@@ -18,7 +19,8 @@ def test_a_longer_campaign_begins_like_a_shorter_one() -> None:
 
 def test_everything_that_can_be_written_can_be_carried_out() -> None:
     assert MOVES.keys() == CARRIED_OUT.keys()
-    assert TROUBLES.keys() == TERMS.keys() == DOERS.keys()
+    assert TROUBLES.keys() == TERMS.keys() == DOERS.keys() - {"clock"}
+    assert {step for hours in HOURS for _, step in hours} == STEPS.keys()
 
 
 def test_ten_minutes_hold_every_kind_of_trouble_and_move() -> None:

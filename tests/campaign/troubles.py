@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ import nats
 import nats.errors
 
 from tests.campaign.asking import Ledger
+from tests.campaign.hours import moved
 from tests.campaign.script import Trouble
 from tests.faults.outage import state_of
 from tests.journey.stack import Simulator, Stack
@@ -65,6 +67,13 @@ class Mischief:
         for act in (self.world.forget_faults, lambda: self.world.toggle(**self.calm)):
             with contextlib.suppress(httpx.HTTPError):
                 act()
+
+    def set_clock(self, step: str) -> None:
+        """Move market time."""
+        now = datetime.fromisoformat(self.world.clock()["now"])
+        told = moved(step, now)
+        self.world.set_clock(**told)
+        self.ledger.say(f"market time: {step} {told}")
 
     def freeze(self, part: str, seconds: float) -> None:
         """Stop a process where it stands, for a while."""
@@ -123,6 +132,10 @@ async def _tell_again(url: str) -> None:
         await client.close()
 
 
+def _clock(one: Mischief, trouble: Trouble) -> None:
+    one.set_clock(trouble.what)
+
+
 DOERS: dict[str, Callable[[Mischief, Trouble], None]] = {
     "write_fault": _fault,
     "place_fault": _fault,
@@ -134,4 +147,5 @@ DOERS: dict[str, Callable[[Mischief, Trouble], None]] = {
     "server": _kill,
     "freeze": _freeze,
     "told_again": _told_again,
+    "clock": _clock,
 }

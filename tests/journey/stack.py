@@ -176,6 +176,14 @@ class Simulator:
         """Pay money in."""
         self._post("/_control/cash", account=account, amount=amount)
 
+    def clock(self) -> dict[str, Any]:
+        """Read market time."""
+        return dict(self._get("/_control/clock"))
+
+    def set_clock(self, **changes: Any) -> None:
+        """Set market time, its speed or the session."""
+        self._post("/_control/clock", **changes)
+
     def session(self, state: str) -> None:
         """Open or close the market."""
         self._post("/_control/clock", session=state)
