@@ -8,6 +8,8 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -73,10 +75,14 @@ class Asked:
 
 
 class Ledger:
-    """Every request of a campaign, and what was answered how often. Safe for many hands."""
+    """Every request of a campaign, and what was answered how often. Safe for many hands.
 
-    def __init__(self) -> None:
+    What is said goes into `story` at once, for who looks on.
+    """
+
+    def __init__(self, story: Path) -> None:
         self._lock = threading.Lock()
+        self._story = story
         self.asked: list[Asked] = []
         self.said: list[str] = []
         self.answers: Counter[str] = Counter()
@@ -99,8 +105,10 @@ class Ledger:
 
     def say(self, words: str) -> None:
         """Note what was done."""
-        with self._lock:
-            self.said.append(f"{time.time() % 100_000:.2f} {words}")
+        line = f"{datetime.now(UTC):%H:%M:%S.%f} {words}"
+        with self._lock, self._story.open("a") as story:
+            self.said.append(line)
+            story.write(f"{line}\n")
 
     def unclear(self) -> list[Asked]:
         """List what nobody knows the end of yet."""

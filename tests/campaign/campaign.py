@@ -60,7 +60,7 @@ class Campaign:
 
     stack: Stack
     seed: int
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger
     theirs: Theirs = field(default_factory=Theirs)
     moves: Counter[str] = field(default_factory=Counter)
     placements: dict[tuple[str, str], Row] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 1. One broker order per intent: no tag twice, none that nobody meant, none for what was settled as never placed.
 2. No working leg without a position, no working entry beside exits, no position below zero.
-3. No position of ours without the exits it asked for, unless an incident is open.
+3. No position of ours without the exits it asked for, unless an incident is open; none for long unnoticed.
 4. Every order is what the broker says it is, and every trade what its orders say.
 5. Results are the broker's money, to the cent; every dollar there is ours or somebody else's by name.
 6. No entry reached the broker after its `send_by`; nothing was posted twice.
@@ -19,6 +19,8 @@ from tests.campaign.picture import WORKING, Picture, Row, flow_usd, held_qty, ti
 
 LATE = timedelta(seconds=0.5)
 """How much later than it left a request may be noted on a busy machine."""
+NOTICED_S = 8
+"""Longer without its exits, and somebody must have been told: the alarm's own wait, and a part that was away."""
 TERMINAL = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED"})
 SAID = {
     "open": "WORKING", "pending": "WORKING", "partially_filled": "PARTIAL", "filled": "FILLED",
@@ -152,6 +154,25 @@ def _no_holding_is_naked(picture: Picture) -> Iterator[str]:
                 yield f"{held} are held, {under}, and no incident is open: {_trade(trade)}"
 
 
+def _nobody_is_naked_unnoticed(picture: Picture) -> Iterator[str]:
+    told = {row["trade_id"] for row in picture.all_incidents if row["kind"] == "naked"}
+    for trade in picture.trades.values():
+        if (
+            trade["naked_s"] > NOTICED_S
+            and trade["id"] not in told
+            and not _clock_was_set(picture.of_trade(trade["id"]))
+        ):
+            yield f"{trade['naked_s']} s naked, and nobody was told: {_trade(trade)}"
+
+
+def _clock_was_set(orders: list[Row]) -> bool:
+    """Say whether market time jumped while a trade lived: its seconds are then not ours."""
+    pairs = [(row["filled_at"], row["fill_seen_at"]) for row in orders]
+    pairs += [(row["rested_at"], row["confirmed_at"]) for row in orders]
+    ahead = [market - real for market, real in pairs if market and real]
+    return bool(ahead) and max(ahead) - min(ahead) > timedelta(seconds=NOTICED_S)
+
+
 # ── trades and money ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -247,6 +268,7 @@ RULES: tuple[Callable[[Picture], Iterator[str]], ...] = (
     _no_position_below_zero,
     _held_is_there,
     _no_holding_is_naked,
+    _nobody_is_naked_unnoticed,
     _trades_are_what_their_orders_say,
     _results_are_the_brokers_money,
     _every_dollar_has_a_name,

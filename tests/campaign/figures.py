@@ -24,6 +24,11 @@ _QUERIES = {
     "orders": "select role as name, count(*) as n from orders.broker_orders group by 1",
 }
 _NAKED = "select naked_s from orders.trades where filled_qty > 0 and (sl_price is not null or tp_price is not null)"
+_LONGEST = """
+    select t.id, t.naked_s, string_agg(to_char(l.at, 'MI:SS.MS') || ' ' || l.text, ' | ' order by l.id) as story
+    from (select id, naked_s from orders.trades order by naked_s desc limit 1) as t
+    join orders.timeline l on l.trade_id = t.id group by t.id, t.naked_s
+"""
 _RECOVERED = "select count(*) from orders.trades where recovered_from is not null"
 
 
@@ -51,6 +56,9 @@ async def _counted(url: str) -> dict[str, Any]:
             "median": round(statistics.median(naked), 3) if naked else None,
             "max": naked[-1] if naked else None,
         }
+        found["longest naked"] = [
+            dict(row) | {"naked_s": float(row["naked_s"])} for row in await connection.fetch(_LONGEST)
+        ]
         found["recovered trades"] = await connection.fetchval(_RECOVERED)
         return found
     finally:

@@ -25,14 +25,18 @@ class Picture:
     """Our broker orders, a row per leg."""
     actions: list[Row]
     corrections: list[Row]
-    incidents: list[Row]
-    """Open ones."""
+    all_incidents: list[Row]
     at_broker: list[Row]
     cash: dict[str, Row]
     placements: list[Row]
     """Every request that placed something, with its tag and time."""
     theirs: frozenset[int] = frozenset()
     """Orders that somebody else gave in our accounts."""
+
+    @property
+    def incidents(self) -> list[Row]:
+        """List the open incidents."""
+        return [row for row in self.all_incidents if row["ended_at"] is None]
 
     def of_trade(self, trade_id: str) -> list[Row]:
         """List the orders of a trade."""
@@ -80,7 +84,7 @@ def read_picture(
         orders=rows["broker_orders"],
         actions=rows["actions"],
         corrections=rows["corrections"],
-        incidents=rows["incidents"],
+        all_incidents=rows["incidents"],
         at_broker=[one for one in world.orders_of_all() if one["account"] in accounts],
         cash={row["account"]: row for row in world.cash() if row["account"] in accounts},
         placements=placements,
@@ -93,7 +97,7 @@ _QUERIES = {
     "broker_orders": "select * from orders.broker_orders order by created_at, id",
     "actions": "select * from orders.actions where state in ('REQUESTED', 'QUEUED', 'RUNNING')",
     "corrections": "select * from orders.corrections",
-    "incidents": "select * from monitor.incidents where ended_at is null",
+    "incidents": "select * from monitor.incidents",
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.campaign.asking import Ledger
 from tests.campaign.campaign import ENVIRONMENT, Campaign
 from tests.campaign.script import write_script
 from tests.journey.stack import Stack
@@ -23,11 +24,10 @@ def test_nothing_is_lost_doubled_or_left_whatever_goes_wrong(request: pytest.Fix
     seed, minutes = request.config.getoption("--seed"), request.config.getoption("--minutes")
     home = Path(tempfile.mkdtemp(prefix=f"bookend-campaign-{seed}-"))
     stack = Stack(home / "data", options=("--replicas", "orders=2,monitor=2"), environment=ENVIRONMENT).up()
-    campaign = Campaign(stack, seed)
+    campaign = Campaign(stack, seed, Ledger(home / "story.txt"))
     try:
         told = campaign.run(write_script(seed, minutes))
     except BaseException as error:  # noqa: BLE001 - whatever it was, its story is kept
-        (home / "story.txt").write_text("\n".join(campaign.ledger.said))
         last = "\n".join(campaign.ledger.said[-LAST_WORDS:])
         pytest.fail(f"seed {seed}, {minutes} minutes; data, logs and story stay in {home}\n{last}\n\n{error}")
     finally:

@@ -22,7 +22,8 @@ ACCOUNT = "VA00000001"
 def ours(trade_id: str, role: str, broker_id: int, **more: Any) -> Row:
     row = {"id": f"o{broker_id}", "trade_id": trade_id, "role": role, "status": "FILLED", "qty": 2, "filled_qty": 2,
            "tag": f"bk-{trade_id}-{role[:2]}", "broker_order_id": str(broker_id), "group_order_id": str(broker_id),
-           "reason": None, "avg_price": Decimal("4.00"), "send_by": None}  # fmt: skip
+           "reason": None, "avg_price": Decimal("4.00"), "send_by": None, "filled_at": AT, "fill_seen_at": AT,
+           "rested_at": None, "confirmed_at": None}  # fmt: skip
     return row | more
 
 
@@ -36,7 +37,7 @@ def theirs(broker_id: int, symbol: str, side: str, **more: Any) -> Row:
 def trade(trade_id: str, symbol: str, **more: Any) -> Row:
     row = {"id": trade_id, "username": "ann", "account_id": ACCOUNT, "occ_symbol": symbol, "status": "FILLED",
            "protection": "PROTECTED", "qty": 2, "filled_qty": 2, "close_reason": None, "sl_price": Decimal(3),
-           "tp_price": Decimal(6), "multiplier": 100, "realized_pnl": None}  # fmt: skip
+           "tp_price": Decimal(6), "multiplier": 100, "realized_pnl": None, "naked_s": Decimal(0)}  # fmt: skip
     return row | more
 
 
@@ -58,7 +59,7 @@ class Draft:
         row = {"account": ACCOUNT, "cash": float(self.cash), "deposited": 0.0, "positions": self.positions}
         return Picture(
             trades=self.trades, orders=list(self.orders.values()), actions=self.actions, corrections=[],
-            incidents=self.incidents, at_broker=list(self.at_broker.values()), cash={ACCOUNT: row},
+            all_incidents=self.incidents, at_broker=list(self.at_broker.values()), cash={ACCOUNT: row},
             placements=self.placements, theirs=self.by_hand,
         )  # fmt: skip
 
@@ -98,7 +99,7 @@ def draft() -> Draft:
 
 
 def incident(kind: str, symbol: str = HELD, trade_id: str | None = "held") -> Row:
-    return {"kind": kind, "trade_id": trade_id, "account_id": ACCOUNT, "occ_symbol": symbol}
+    return {"kind": kind, "trade_id": trade_id, "account_id": ACCOUNT, "occ_symbol": symbol, "ended_at": None}
 
 
 def test_a_right_picture_has_no_findings(draft: Draft) -> None:
@@ -158,6 +159,10 @@ def naked_holding(draft: Draft) -> None:
     draft.orders[12]["status"] = "CANCELLED"
 
 
+def unnoticed_naked_seconds(draft: Draft) -> None:
+    draft.trades["over"]["naked_s"] = Decimal(30)
+
+
 def wrong_state(draft: Draft) -> None:
     draft.trades["held"]["status"] = "PARTIAL"
 
@@ -192,6 +197,7 @@ BREAKS: dict[Callable[[Draft], None], str] = {
     short_position: "is short -2",
     missing_lots: "our trades say 2",
     naked_holding: "no incident is open",
+    unnoticed_naked_seconds: "30 s naked",
     wrong_state: "its orders say FILLED",
     closed_while_held: "closed, but its orders say FILLED",
     closing_by_nobody: "nobody closes it",
@@ -222,6 +228,15 @@ def test_an_open_incident_excuses_what_cannot_be_mended_at_once(
     spoil(draft)
     draft.incidents.append(incident(kind, symbol, None))
     assert findings(draft.picture()) == []
+
+
+def test_seconds_naked_that_somebody_was_told_of_and_those_of_a_clock_that_was_set_are_no_finding(draft: Draft) -> None:
+    unnoticed_naked_seconds(draft)
+    jumped = copy.deepcopy(draft)
+    draft.incidents.append(incident("naked", OVER, "over") | {"ended_at": AT})
+    assert findings(draft.picture()) == []
+    jumped.orders[21]["filled_at"] = AT + timedelta(days=1)
+    assert findings(jumped.picture()) == []
 
 
 def test_orders_of_others_are_theirs_by_name_only(draft: Draft) -> None:
