@@ -136,6 +136,15 @@ def last_trade_at(root: str, expiry: date) -> datetime:
     return close + LATE_CLOSE if root in LATE_ROOTS else close
 
 
+def is_late_hour(at: datetime) -> bool:
+    """Say whether only the options that trade a quarter of an hour longer are open."""
+    day = eastern(at).date()
+    if not is_trading_day(day):
+        return False
+    close = at_eastern(day, closing_time(day))
+    return close <= at < close + LATE_CLOSE
+
+
 def _friday_expiry(friday: date) -> date:
     return friday if is_trading_day(friday) else friday - timedelta(days=1)
 

@@ -17,6 +17,7 @@ from simulator import rules
 from simulator.book import EIGHT_PLACES, GROUPS, TERMINAL, WORKING, Account, Order, Status
 from simulator.rules import Leg, Quote, Refused, Ticket
 from simulator.toggles import Toggles
+from simulator.universe import is_late_option
 
 
 class Quotes(Protocol):
@@ -60,6 +61,7 @@ class Exchange:
         self.now = datetime(1970, 1, 1, tzinfo=UTC)
         self.real_s = 0.0
         self.is_open = True
+        self.is_late = False
         self.session_date = date(1970, 1, 1)
         self.working: dict[str, set[int]] = defaultdict(set)
         self.of_account: dict[str, list[int]] = defaultdict(list)
@@ -69,9 +71,14 @@ class Exchange:
         self.changed_accounts: set[str] = set()
         self.entries: list[dict[str, object]] = []
 
-    def at(self, now: datetime, real_s: float, session_date: date, *, is_open: bool) -> None:
-        """Tell the time before anything else is asked."""
+    def at(self, now: datetime, real_s: float, session_date: date, *, is_open: bool, is_late: bool = False) -> None:
+        """Tell the time before anything else is asked; late is the quarter of an hour that some options have more."""
         self.now, self.real_s, self.session_date, self.is_open = now, real_s, session_date, is_open
+        self.is_late = is_late
+
+    def trades(self, security: str) -> bool:
+        """Say whether a security's orders can execute now."""
+        return self.is_open or (self.is_late and is_late_option(security))
 
     def account(self, account_id: str) -> Account:
         """Find an account, opening it at first use."""
@@ -104,7 +111,7 @@ class Exchange:
 
     def place(self, account_id: str, ticket: Ticket, *, cap: int | None = None) -> Order:
         """Accept a ticket that the rules let through; fills may follow at once."""
-        status = Status.OPEN if self.is_open else Status.PENDING
+        status = Status.OPEN if all(self.trades(leg.security) for leg in ticket.legs) else Status.PENDING
         top = self._new(account_id, ticket.kind, status, ticket.tag, None)
         if ticket.kind in GROUPS:
             for leg in ticket.legs:
@@ -172,7 +179,7 @@ class Exchange:
                     self._meet(self.orders[order_id], quote)
 
     def _meet(self, order: Order, quote: Quote | None = None) -> None:
-        if not self.is_open or order.held or order.status not in WORKING:
+        if order.held or order.status not in WORKING or not self.trades(order.security):
             return
         quote = quote or self.quotes.quote(order.security)
         if quote is None:

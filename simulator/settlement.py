@@ -24,9 +24,16 @@ def _unfinished(exchange: Exchange) -> list[Order]:
 def expire_day_orders(exchange: Exchange) -> None:
     """End the day orders whose session is over."""
     for order in _unfinished(exchange):
-        over = order.session_date < exchange.session_date or (not exchange.is_open and order.status in WORKING)
+        trades = _trades(exchange, order)
+        over = (order.session_date < exchange.session_date and not (exchange.is_late and trades)) or (
+            order.status in WORKING and not trades
+        )
         if over and order.duration == "day" and not order.is_terminal and not order.waiting:
             _expire(exchange, order)
+
+
+def _trades(exchange: Exchange, order: Order) -> bool:
+    return all(exchange.trades(one.security) for one in exchange.legs(exchange.top(order)))
 
 
 def _expire(exchange: Exchange, order: Order) -> None:

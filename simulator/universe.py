@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 
+from simulator import calendar
+
 STRIKES_PER_EXPIRY = 40
 PENNY_ROOTS = frozenset({"SPY", "QQQ", "IWM"})
 _STEPS = (0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)
@@ -132,3 +134,9 @@ def ladder(ticker: Ticker, centre: float) -> tuple[float, ...]:
 def tick_size(root: str, price: Decimal) -> Decimal:
     """Tell an option's price step: a cent below 3.00 and in the penny classes, else five."""
     return Decimal("0.01") if root in PENNY_ROOTS or price < 3 else Decimal("0.05")
+
+
+def is_late_option(security: str) -> bool:
+    """Say whether a security is an option that trades a quarter of an hour past the close."""
+    contract = parse_occ(security)
+    return contract is not None and contract.root in calendar.LATE_ROOTS

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from simulator import settlement
-from simulator.calendar import eastern
+from simulator.calendar import eastern, is_late_hour
 from simulator.clock import MarketClock
 from simulator.exchange import Due, Exchange
 from simulator.faults import Faults
@@ -173,8 +173,9 @@ class World:
         state, _, _ = self.feed.clock.state(real_s)
         now = self.feed.clock.now(real_s)
         session_date = self.feed.clock.session_date(real_s)
-        self.exchange.at(now, real_s, session_date, is_open=state == "open")
-        session = (state, session_date, eastern(now).date())
+        is_late = self.feed.clock.session == "calendar" and is_late_hour(now)
+        self.exchange.at(now, real_s, session_date, is_open=state == "open", is_late=is_late)
+        session = (f"{state}{' late' if is_late else ''}", session_date, eastern(now).date())
         if session != self._last_session:
             self._last_session = session
             settlement.expire_day_orders(self.exchange)

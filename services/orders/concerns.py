@@ -61,6 +61,9 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
     if _is_naked(view, moment):
         held = view.held_qty
         wrong.append(Found("naked", Severity.CRITICAL, f"{symbol}: {held} held without every exit asked for"))
+    if _sells_too_long(view, moment):
+        text = f"{symbol}: the sale of {view.held_qty} does not execute, and nothing else protects them"
+        wrong.append(Found("close_unfilled", Severity.ERROR, text))
     if _has_no_bid(view):
         wrong.append(Found("no_bid", Severity.WARNING, f"{symbol}: nobody bids; a sale rests at the least price"))
     return tuple(wrong)
@@ -112,7 +115,8 @@ def next_look(view: View, moment: Moment) -> datetime | None:
     bare = None if trade.naked_since is None else moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s)
     told = trade.settlement is Settlement.EXERCISED or trade.status is not TradeStatus.CLOSED
     settled = moment.at(trade.settling_at, moment.waits.exercised_alarm_s) if told else None
-    return min((at for at in (bare, settled) if at is not None), default=None)
+    selling = moment.at(_selling_since(view), moment.waits.cancel_alarm_s)
+    return min((at for at in (bare, settled, selling) if at is not None), default=None)
 
 
 def _exercised(view: View, moment: Moment) -> tuple[Found, ...]:
@@ -146,6 +150,17 @@ def _seen_bare_at(view: View) -> datetime | None:
     seen = [order.fill_seen_at for order in view.entry_orders if order.fill_seen_at]
     begun = [action.begun_at for action in view.actions if action.begun_at]
     return max([*seen, *begun], default=None)
+
+
+def _sells_too_long(view: View, moment: Moment) -> bool:
+    """Say whether a sale at the market has been asked for as long as a cancel may take, and is not done."""
+    since = _selling_since(view)
+    return since is not None and moment.at(since, moment.waits.cancel_alarm_s) is None
+
+
+def _selling_since(view: View) -> datetime | None:
+    sales = [order for order in view.orders if order.role is OrderRole.CLOSE and order.is_working]
+    return min((o.sent_at for o in sales if o.sent_at and o.type is OrderType.MARKET), default=None)
 
 
 def _has_no_bid(view: View) -> bool:

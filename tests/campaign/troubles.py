@@ -23,6 +23,7 @@ from tests.campaign.hours import moved
 from tests.campaign.script import Trouble
 from tests.faults.outage import state_of
 from tests.journey.stack import Simulator, Stack
+from tests.journey.trader import eventually
 
 TOLD_AGAIN = 40
 """How many of the last facts are told once more, twice each, newest first."""
@@ -69,10 +70,15 @@ class Mischief:
                 act()
 
     def set_clock(self, step: str) -> None:
-        """Move market time."""
-        now = datetime.fromisoformat(self.world.clock()["now"])
-        told = moved(step, now)
-        self.world.set_clock(**told)
+        """Move market time; a broker that is just being killed is waited for."""
+        told: dict[str, str] = {}
+
+        def is_set() -> bool:
+            told.update(moved(step, datetime.fromisoformat(self.world.clock()["now"])))
+            self.world.set_clock(**told)
+            return True
+
+        assert eventually(is_set, 20), f"market time could not be set to {step}"
         self.ledger.say(f"market time: {step} {told}")
 
     def freeze(self, part: str, seconds: float) -> None:

@@ -251,13 +251,30 @@ def test_9_the_list_forgets_yesterday_and_the_look_up_does_not(trader: Trader) -
 
 def test_9_day_orders_expire_at_the_close_and_gtc_orders_stay(trader: Trader) -> None:
     trader.control("clock", now="2026-11-24T20:59:00Z", session="calendar")
-    option, group = trader.protected()
+    option = trader.contract("AAPL")
+    trader.buy(option)
+    group = trader.place(bracket(option, 1, 6.0, 4.0))
     resting = trader.place(entry(option) | {"type": "limit", "price": "1.00"})
     trader.control("clock", now="2026-11-24T21:00:01Z")
     assert trader.order(resting)["status"] == "expired"
     assert trader.order(group)["status"] == "open"
     trader.control("price", symbol=option, price=6.5)
     assert trader.order(group)["status"] == "open"
+
+
+def test_9_options_on_broad_funds_trade_a_quarter_of_an_hour_longer(trader: Trader) -> None:
+    trader.control("clock", now="2026-11-24T20:59:00Z", session="calendar")
+    option, group = trader.protected()
+    resting = trader.place(entry(option) | {"type": "limit", "price": "1.00"})
+    trader.control("clock", now="2026-11-24T21:05:00Z")
+    assert trader.order(resting)["status"] == "open"
+    another = trader.contract(strike=22)
+    assert trader.order(trader.buy(another))["status"] == "filled"
+    trader.control("price", symbol=option, price=6.5)
+    assert "filled" in {leg["status"] for leg in trader.order(group)["leg"]}
+    trader.control("clock", now="2026-11-24T21:15:01Z")
+    assert trader.order(resting)["status"] == "expired"
+    assert trader.order(trader.buy(another))["status"] == "pending"
 
 
 def test_9_an_order_out_of_hours_waits_for_the_open(trader: Trader) -> None:

@@ -15,12 +15,12 @@ from libs.broker.reports import Quote
 from libs.common.errors import LimitExceeded
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus, TradeStatus
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, concerns, lifecycle, limits, protecting, publishing
+from services.orders import asking, brackets, concerns, lifecycle, limits, looking, protecting, publishing
 from services.orders.brackets import NoMarket, StopPassed
 from services.orders.limits import Exposure, OpenRisk, Wanted
 from services.orders.preferences import TradingSettings, changed
 from services.orders.steps import Moment
-from services.orders.trade import BRACKET_ROLES, ActionState, Policy
+from services.orders.trade import BRACKET_ROLES, ActionState, Order, Policy
 from tests.unit.orders.views import NOW, OCC, a_report, a_view, filled, protected, working
 
 EMPTY = Exposure((), Decimal(0))
@@ -182,6 +182,20 @@ def test_a_holding_that_stays_bare_becomes_a_concern() -> None:
     assert concerns.next_look(view, Moment(NOW)) == NOW + timedelta(seconds=5)
     (raised,) = concerns.changes(view, Moment(NOW + timedelta(seconds=5)))
     assert raised.concern.kind == "naked"
+
+
+def test_a_sale_that_does_not_execute_is_an_alarm_for_nothing_else_protects_the_holding() -> None:
+    view = asking.with_close(
+        filled(), action_id="a1", reason=CloseReason.MANUAL_CLOSE, state=ActionState.RUNNING, now=NOW
+    )
+    sale = brackets.sell_order(view, quote("4.00", "4.20"), order_id="o-sale", tag="bk-sale", now=NOW)
+    assert isinstance(sale, Order)
+    selling = lifecycle.sent(looking.with_orders(view, (sale,)), "bk-sale", NOW)
+    selling = lifecycle.accepted(selling, "bk-sale", "200", NOW)
+    assert concerns.found(selling, Moment(NOW + timedelta(seconds=29))) == ()
+    assert concerns.next_look(selling, Moment(NOW + timedelta(seconds=10))) == NOW + timedelta(seconds=30)
+    (raised,) = concerns.changes(selling, Moment(NOW + timedelta(seconds=30)))
+    assert raised.concern.kind == "close_unfilled"
 
 
 def test_what_is_bought_after_the_end_is_an_alarm() -> None:
