@@ -175,6 +175,8 @@ class TradeRow(Answer):
     multiplier: int
     qty: int
     filled_qty: int
+    entry_type: EntryType
+    limit_price: Decimal | None
     entry_price: Decimal | None
     entry_date: datetime | None
     sl_price: Decimal | None

@@ -113,7 +113,8 @@ async def clear(admin: asyncpg.Connection) -> None:
 
 BARE = """
 select t.id, t.username, t.account_id, v.account_name, t.broker_mode, t.ticker, t.occ_symbol, t.option_type, t.strike,
-    t.expiry, t.multiplier, t.qty, t.filled_qty, t.entry_price, t.entry_date, t.sl_price, t.tp_price, t.strategy,
+    t.expiry, t.multiplier, t.qty, t.filled_qty, t.entry_type,
+    t.limit_price, t.entry_price, t.entry_date, t.sl_price, t.tp_price, t.strategy,
     m.current_price, m.price_source, m.last_updated, m.unrealized_pnl, t.status, t.protection, t.naked_s, t.close_price,
     t.close_date, t.close_reason, t.trigger_precision, t.realized_pnl, t.realized_pnl_pct, m.max_drawdown, m.max_gain,
     t.hold_duration_h, t.override_count, t.tradier_order_id, t.tradier_sl_order_id, t.tradier_tp_order_id,

@@ -12,6 +12,7 @@ from libs.common.messages.base import Payload
 from libs.common.messages.vocabulary import (
     BrokerMode,
     CloseReason,
+    EntryType,
     OptionType,
     OrderRole,
     OrderStatus,
@@ -52,6 +53,10 @@ class TradeRow(Payload):
     multiplier: int
     qty: int
     filled_qty: int
+    entry_type: EntryType | None = None
+    """How it got in, or is to; None in what was said before this was told."""
+    limit_price: Decimal | None = None
+    """Of a limit entry: the price it works at."""
     entry_price: Decimal | None = None
     entry_date: datetime | None = None
     sl_price: Decimal | None = None

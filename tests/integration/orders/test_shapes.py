@@ -15,6 +15,7 @@ from libs.common.handlers import Reply
 from libs.common.ids import new_id
 from libs.common.messages.orders import (
     CloseTrade,
+    Entry,
     ExportTrades,
     GetContext,
     GetTimeline,
@@ -24,7 +25,7 @@ from libs.common.messages.orders import (
     ListTrades,
 )
 from libs.common.messages.trade import TradeDetail, TradeRow
-from libs.common.messages.vocabulary import TradeStatus
+from libs.common.messages.vocabulary import EntryType, TradeStatus
 from services.orders import handlers_queries as queries
 from services.orders.lifecycle import ALLOWED
 from tests.integration.orders.house import House
@@ -43,6 +44,13 @@ async def test_a_list_row_has_exactly_the_documented_keys(house: House) -> None:
     parsed = TradeRow.model_validate(row)
     assert parsed.id == trade["id"]
     assert {order.role for order in parsed.orders} == {"ENTRY", "STOP_LOSS", "TAKE_PROFIT"}
+
+
+async def test_a_pending_limit_shows_its_price(house: House) -> None:
+    placed = await house.place(entry=Entry(type=EntryType.LIMIT, limit_price=Decimal("3.90")))
+    (row,) = (await listed(house, status="OPEN")).json()["trades"]
+    assert (row["entry_type"], row["limit_price"], row["entry_price"]) == ("limit", "3.90", None)
+    assert (placed["entry_type"], Decimal(placed["limit_price"])) == ("limit", Decimal("3.90"))
 
 
 async def test_a_detail_has_exactly_the_documented_keys(house: House) -> None:

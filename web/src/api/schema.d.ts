@@ -1774,6 +1774,9 @@ export interface components {
             qty: number;
             /** Filled Qty */
             filled_qty: number;
+            entry_type: components["schemas"]["EntryType"];
+            /** Limit Price */
+            limit_price: string | null;
             /** Entry Price */
             entry_price: string | null;
             /** Entry Date */
@@ -1930,6 +1933,9 @@ export interface components {
             qty: number;
             /** Filled Qty */
             filled_qty: number;
+            entry_type: components["schemas"]["EntryType"];
+            /** Limit Price */
+            limit_price: string | null;
             /** Entry Price */
             entry_price: string | null;
             /** Entry Date */

@@ -12,12 +12,7 @@ export type Severity = Shapes["Severity"];
 
 export type TradeOrder = Shapes["TradeOrder"];
 /** A trade as lists, facts and answers tell it; the fields beyond a list's row are there when it was asked for alone. */
-export type Trade = Shapes["TradeRow"] & Partial<Omit<Shapes["Trade"], keyof Shapes["TradeRow"]>> & EntryTerms;
-/** How the entry was asked for; absent where the server does not tell it yet. */
-export interface EntryTerms {
-  entry_type?: string | null;
-  limit_price?: string | null;
-}
+export type Trade = Shapes["TradeRow"] & Partial<Omit<Shapes["Trade"], keyof Shapes["TradeRow"]>>;
 export type TradePage = Shapes["TradeList"];
 export type TimelineEvent = Shapes["TimelineEvent"];
 export type CurvePoint = Shapes["CurvePoint"];

@@ -17,6 +17,8 @@ const BASE: Trade = {
   qty: 1,
   filled_qty: 1,
   strategy: null,
+  entry_type: "market",
+  limit_price: null,
   entry_price: "4.20",
   entry_date: "2026-11-20T15:02:10Z",
   sl_price: "3.20",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from libs.common import migrate
+
 revision = "0004"
 down_revision = "0003"
 
@@ -17,8 +19,26 @@ STATEMENTS = (
     "alter table orders.trades add column settled_qty integer not null default 0, add column settling_at timestamptz",
 )
 
+# What `store_lists.REWORD` said when this was written: a pending limit shows its price, a bare holding since when.
+REWORD = """
+update orders.trade_views v set
+    doc = (select row_to_json(p)::text from (select
+        t.id, t.username, t.account_id, v.account_name, t.broker_mode, t.ticker, t.occ_symbol, t.option_type,
+        t.strike::text as strike, t.expiry, t.multiplier, t.qty, t.filled_qty, t.entry_type,
+        t.limit_price::text as limit_price, t.entry_price::text as entry_price,
+        t.entry_date, t.sl_price::text as sl_price, t.tp_price::text as tp_price, t.strategy, t.status, t.protection,
+        t.naked_since, t.close_price::text as close_price, t.close_date, t.close_reason, t.trigger_precision,
+        t.realized_pnl::text as realized_pnl, t.realized_pnl_pct::text as realized_pnl_pct,
+        t.hold_duration_h::text as hold_duration_h, t.override_count, t.tradier_order_id, t.tradier_sl_order_id,
+        t.tradier_tp_order_id, t.broker_fill_price::text as broker_fill_price, t.broker_fill_time, t.version,
+        v.key_version, t.is_locked, t.reason, t.settlement, t.recovered_from, v.queued_for_open, v.orders) p)
+from orders.trades t where t.id = v.trade_id and v.is_open
+"""
+
 
 def upgrade() -> None:
     """Expand only: whatever ran before goes on."""
     for statement in STATEMENTS:
         op.execute(statement)
+    with migrate.as_worker(op, "orders"):
+        op.execute(REWORD)
