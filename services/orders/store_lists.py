@@ -17,7 +17,8 @@ def _money(*columns: str) -> str:
 
 _STORED = f"""
 t.id, t.username, t.account_id, v.account_name, t.broker_mode, t.ticker, t.occ_symbol, t.option_type,
-{_money("t.strike")}, t.expiry, t.multiplier, t.qty, t.filled_qty, t.entry_type, {_money("t.limit_price", "t.entry_price")},
+{_money("t.strike")}, t.expiry, t.multiplier, t.qty, t.filled_qty, t.entry_type,
+{_money("t.limit_price", "t.entry_price")},
 {_utc("t.entry_date", "entry_date")}, {_money("t.sl_price", "t.tp_price")}, t.strategy, t.status, t.protection,
 {_utc("t.naked_since", "naked_since")},
 {_money("t.close_price")}, {_utc("t.close_date", "close_date")}, t.close_reason, t.trigger_precision,
