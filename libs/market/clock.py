@@ -131,6 +131,17 @@ def next_turn(clock: MarketClock, now: datetime) -> tuple[datetime, MarketState]
     return None if real_at is None else (real_at, MarketState.POSTMARKET if is_open else MarketState.OPEN)
 
 
+def last_turn(clock: MarketClock, now: datetime) -> datetime | None:
+    """Return when the stock session last opened or closed; None while it is held."""
+    if clock.held is not None:
+        return None
+    at = clock.market_at(now)
+    stock = calendar.session_on_or_before(calendar.new_york_date(at))
+    if at < stock.opens_at:
+        stock = calendar.previous_session(stock.session_date)
+    return clock.real_at_of(stock.closes_at if stock.closes_at <= at else stock.opens_at)
+
+
 def polling_window(day: date, held: Iterable[OccSymbol] = ()) -> tuple[datetime, datetime]:
     """Return from when to when a trading day is polled, in market time.
 

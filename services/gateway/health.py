@@ -15,6 +15,7 @@ from libs.common.messages.monitor import GetMonitorStatus
 from libs.common.messages.orders import GetOrdersStatus
 from libs.common.messages.pricing import GetMarketStatus, GetPricingStatus
 from libs.common.messages.vocabulary import Severity
+from libs.market.session import MarketState
 from services.gateway.caller import Caller
 from services.gateway.models_base import Answer
 from services.gateway.models_market import MarketStatus
@@ -49,12 +50,26 @@ async def status(caller: Caller) -> SystemStatus:
     silent = [name for name, answer in answers.items() if answer is None]
     banners = [banner for answer in told if answer for banner in answer.banners]
     return SystemStatus(
-        banners=sorted([*_ours(caller, silent), *banners], key=lambda banner: LOUDNESS[banner.level]),
+        banners=sorted(
+            [*_ours(caller, silent), *banners, *_closed(caller, market)], key=lambda banner: LOUDNESS[banner.level]
+        ),
         feeds=[feed for answer in told if answer for feed in answer.feeds],
         services=[ServiceLine(name="gateway", ok=True), *(ServiceLine(name=n, ok=n not in silent) for n in answers)],
         market=market,
         page_fallback_s=caller.deps.settings.page_fallback_s,
     )
+
+
+def _closed(caller: Caller, market: MarketStatus | None) -> list[Banner]:
+    """Say that the market is closed, and since when: by its calendar, or as this process saw it while it is held."""
+    if market is None:
+        return []
+    deps = caller.deps
+    seen = deps.outages.note("market", deps.clock.now(), is_away=market.state != MarketState.OPEN)
+    if seen is None:
+        return []
+    text = "The market is closed. Closes and moved exits wait for the open; brackets keep resting at the broker."
+    return [Banner(code="market_closed", level=Severity.INFO, text=text, since=market.since or seen)]
 
 
 def _ours(caller: Caller, silent: list[str]) -> list[Banner]:

@@ -38,6 +38,7 @@ class MarketStatus(Answer):
     state: str
     date: date
     now: datetime
+    since: datetime | None = None
     next_change_at: datetime | None = None
     next_state: str | None = None
     next_open_at: datetime | None = None

@@ -10,7 +10,7 @@ from libs.common.handlers import LATEST, Context, answers, consume
 from libs.common.messages.orders import TRADE_FACTS, ListTracked, TradeFact
 from libs.common.messages.pricing import GetChain, GetMarketStatus, GetPricingStatus, GetSnapshots, ListExpirations
 from libs.common.messages.trade import TradeRow
-from libs.market.clock import market_date, market_state, next_turn
+from libs.market.clock import last_turn, market_date, market_state, next_turn
 from libs.market.session import MarketState
 from services.pricing import store
 from services.pricing.deps import Deps
@@ -63,6 +63,7 @@ async def get_market_status(query: GetMarketStatus, _: Context, deps: Deps) -> d
         "state": state,
         "date": market_date(clock, now),
         "now": clock.market_at(now),
+        "since": last_turn(clock, now),
         "next_change_at": turn[0] if turn else None,
         "next_state": turn[1] if turn else None,
         "next_open_at": turn[0] if turn and turn[1] is MarketState.OPEN else None,

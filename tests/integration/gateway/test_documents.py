@@ -195,6 +195,10 @@ async def test_the_status_merges_every_service_and_names_the_silent(house: House
         house.answers[question] = {"banners": [], "feeds": []}
     assert (await alice.get("/api/system/status")).json()["banners"] == []
 
+    house.answers[GetMarketStatus] |= {"state": "postmarket", "since": "2026-11-20T21:00:00Z"}
+    (closed,) = (await alice.get("/api/system/status")).json()["banners"]
+    assert (closed["code"], closed["level"], closed["since"]) == ("market_closed", "info", "2026-11-20T21:00:00Z")
+
 
 async def _is(count: Any, wanted: int) -> bool:
     return bool(await count() == wanted)

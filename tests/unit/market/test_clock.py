@@ -135,3 +135,14 @@ def test_the_next_turn_is_the_close_in_session_and_the_open_outside() -> None:
     half_day_noon = datetime(2026, 11, 27, 17, 0, tzinfo=UTC)
     assert clocks.next_turn(clock, half_day_noon) == (datetime(2026, 11, 27, 18, 0, tzinfo=UTC), MarketState.POSTMARKET)
     assert clocks.next_turn(ExchangeClock(held=MarketState.OPEN), friday_noon) is None
+
+
+def test_the_last_turn_is_the_open_in_session_and_the_close_outside() -> None:
+    clock = ExchangeClock()
+    friday = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+    assert clocks.last_turn(clock, friday) == datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+    closed = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
+    assert clocks.last_turn(clock, closed) == closed
+    assert clocks.last_turn(clock, datetime(2026, 11, 22, 12, 0, tzinfo=UTC)) == closed
+    assert clocks.last_turn(clock, datetime(2026, 11, 23, 14, 29, tzinfo=UTC)) == closed
+    assert clocks.last_turn(ExchangeClock(held=MarketState.CLOSED), friday) is None

@@ -1202,6 +1202,8 @@ export interface components {
              * Format: date-time
              */
             now: string;
+            /** Since */
+            since?: string | null;
             /** Next Change At */
             next_change_at?: string | null;
             /** Next State */

@@ -92,6 +92,15 @@ it("weaves alarms in by time and says how long they lasted", () => {
   expect(story.map((line, place) => gapText(story[place - 1], line))).toEqual(["", "+5.0 s", "+5.0 s", "+7.5 s"]);
 });
 
+it("calls an alarm small where the trade's own mark tells the same", () => {
+  const bare = event("protection", "not protected: 2 held", {
+    at: "2026-11-20T15:00:05.200Z",
+    data: { protection: "NAKED" },
+  });
+  const told = storyOf([bare], [incident]);
+  expect(told.map((line) => line.isSmall)).toEqual([true, false, false]);
+});
+
 it("writes enums and empty prices as words", () => {
   expect(plainWords("a close (SL_HIT) begins")).toBe("A close (stop hit) begins");
   expect(plainWords("an adjust to stop None and target 11.80 begins")).toBe(

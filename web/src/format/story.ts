@@ -191,8 +191,7 @@ function ofIncident(incident: Incident): Told[] {
     tone: incident.severity === "critical" || incident.severity === "error" ? "bad" : "wait",
     text: `Alarm: ${withContracts(incident.text)}`,
     answer: [],
-    // The mark itself tells the same, with the order's name and what it means.
-    isSmall: incident.kind === "unknown_order",
+    isSmall: false,
   };
   if (!incident.ended_at) return [begun];
   const lasted = (Date.parse(incident.ended_at) - Date.parse(incident.opened_at)) / 1000;
@@ -208,9 +207,30 @@ function ofIncident(incident: Incident): Told[] {
   return [begun, over];
 }
 
+/** Alarms that a mark of the trade's own tells too, with more in it. */
+const TOLD_BY: Record<string, string> = { unknown_order: "order_unknown", naked: "protection" };
+const SAME_MOMENT_MS = 2000;
+
+function isToldTwice(incident: Incident, events: readonly TimelineEvent[]): boolean {
+  const at = Date.parse(incident.opened_at);
+  const kind = TOLD_BY[incident.kind];
+  return events.some(
+    (event) =>
+      event.kind === kind &&
+      event.data?.protection !== "PROTECTED" &&
+      Math.abs(Date.parse(event.at) - at) < SAME_MOMENT_MS,
+  );
+}
+
 /** All that is known of a trade, oldest first. */
 export function storyOf(events: readonly TimelineEvent[], incidents: readonly Incident[]): Told[] {
-  const told = [...events.map(ofEvent), ...incidents.flatMap(ofIncident)];
+  const told = [
+    ...events.map(ofEvent),
+    ...incidents.flatMap((incident) => {
+      const [begun, ...over] = ofIncident(incident);
+      return begun ? [{ ...begun, isSmall: isToldTwice(incident, events) }, ...over] : [];
+    }),
+  ];
   return told
     .map((line, place) => ({ line, place }))
     .sort((a, b) => Date.parse(a.line.at) - Date.parse(b.line.at) || a.place - b.place)

@@ -6,14 +6,14 @@ import { gapText, type Icon, storyOf, type Told } from "../../format/story";
 import { clockTime, dateText, dayAndTime } from "../../format/time";
 
 const SIGNS: Record<Icon, readonly [string, string]> = {
-  you: ["●", "You"],
-  broker: ["◆", "Broker"],
-  bookend: ["■", "Bookend"],
-  bought: ["+", "Bought"],
+  you: ["●", "You did this"],
+  broker: ["◆", "The broker's word"],
+  bookend: ["■", "Done by Bookend"],
+  bought: ["+", "Money out"],
   sold: ["−", "Sold"],
   shield: ["✓", "Protected"],
   alarm: ["!", "Alarm"],
-  question: ["?", "Unknown"],
+  question: ["?", "No clear answer"],
   stop: ["×", "Not sent"],
 };
 
@@ -41,11 +41,10 @@ function Line({ line, gap }: { line: Told; gap: string }) {
         {clockTime(line.at)}
       </time>
       <span className="gap">{gap}</span>
-      <span className="sign" aria-hidden="true">
+      <span className="sign" aria-hidden="true" title={who}>
         {sign}
       </span>
       <div>
-        <span className="visually-hidden">{who}: </span>
         {line.text}
         {line.via && <span className="sub">from {line.via}</span>}
         {line.meaning && <span className="sub">{line.meaning}</span>}

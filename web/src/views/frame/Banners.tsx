@@ -4,9 +4,9 @@ import { Since } from "./Since";
 
 const TONE: Record<Banner["level"], string> = { info: "info", warning: "warning", error: "error", critical: "error" };
 
-function closedText(market: MarketStatus): string {
-  const opens = market.next_open_at ? ` It opens ${dayAndTime(market.next_open_at)} ET.` : "";
-  return `The market is closed.${opens} Closes and moved exits wait for the open; brackets keep resting.`;
+function opensText(banner: Banner, market: MarketStatus | null): string {
+  if (banner.code !== "market_closed" || !market?.next_open_at) return "";
+  return ` It opens ${dayAndTime(market.next_open_at)} ET.`;
 }
 
 interface BannersProps {
@@ -16,20 +16,17 @@ interface BannersProps {
 
 /** Lines across the page: the state of broker, data and session. Each stays while it is true. */
 export function Banners({ banners, market }: BannersProps) {
-  const isTold = banners.some((banner) => banner.code === "market_closed");
   return (
     <div className="banners" aria-live="polite">
       {banners.map((banner) => (
         <p key={`${banner.code} ${banner.text}`} className={`banner ${TONE[banner.level]}`} data-code={banner.code}>
-          <span>{banner.text}</span>
+          <span>
+            {banner.text}
+            {opensText(banner, market)}
+          </span>
           {banner.since && <Since at={banner.since} />}
         </p>
       ))}
-      {market && market.state.toLowerCase() !== "open" && !isTold && (
-        <p className="banner info" data-code="market_closed">
-          <span>{closedText(market)}</span>
-        </p>
-      )}
     </div>
   );
 }

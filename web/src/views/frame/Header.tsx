@@ -16,8 +16,8 @@ export const MODES: Record<BrokerMode, { name: string; money: string }> = {
 const MARKET: Record<string, string> = {
   open: "Market open",
   closed: "Market closed",
-  pre: "Before the open",
-  post: "After the close",
+  premarket: "Market closed",
+  postmarket: "Market closed",
 };
 
 function marketText(market: MarketStatus): string {
