@@ -45,7 +45,7 @@ function Line({ line, gap }: { line: Told; gap: string }) {
         {sign}
       </span>
       <div>
-        {line.text}
+        <span className="words">{line.text}</span>
         {line.via && <span className="sub">from {line.via}</span>}
         {line.meaning && <span className="sub">{line.meaning}</span>}
         {line.answer.length > 0 && <Answer answer={line.answer} />}
