@@ -85,6 +85,12 @@ class AdjustBody(Body):
     new_tp: PriceIn | None = None
 
 
+class ResolveBody(Body):
+    """Name the broker's order behind an `UNKNOWN` one, or null: there is none. Either is checked before it counts."""
+
+    broker_order_id: Annotated[str, Field(pattern=r"^[0-9]{1,20}$")] | None
+
+
 class ListStatus(StrEnum):
     """Which trades: OPEN is every state but CLOSED."""
 

@@ -1,4 +1,4 @@
-"""Trades: place, list, look, close, adjust, withdraw. Orders answers, pricing answers the curve."""
+"""Trades: place, list, look, close, adjust, withdraw, resolve. Orders answers, pricing answers the curve."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from libs.common.messages.orders import (
     ListHistory,
     ListTrades,
     PlaceTrade,
+    ResolveTrade,
     WithdrawTrade,
 )
 from libs.common.messages.pricing import GetSnapshots
@@ -41,6 +42,7 @@ from services.gateway.models_trades import (
     ExportAsked,
     HistoryAsked,
     PlaceBody,
+    ResolveBody,
     SnapshotsAsked,
     Timeline,
     Trade,
@@ -73,6 +75,7 @@ CHANGE = {
     **problems(*FLOW, LiveNotEnabled, MarketClosed, UpstreamRefused, UpstreamAuth),
     202: {"model": Trade, "description": "Running, waiting for the open, or not yet known at the broker"},
 }
+RESOLVED = problems(*FLOW, UpstreamRefused, UpstreamAuth)
 PLACED = {**CHANGE, **problems(*FLOW, LiveNotEnabled, MarketClosed, ContractInUse, LimitExceeded, KillSwitchOn,
                                UpstreamRefused, UpstreamAuth)}  # fmt: skip
 
@@ -143,3 +146,9 @@ async def adjust_trade(caller: Trader, trade_id: Id, key: IdempotencyKey, body: 
 async def withdraw_trade(caller: Trader, trade_id: Id, key: IdempotencyKey) -> Response:
     """Take back a close or adjust that waits for the open."""
     return await caller.ask(WithdrawTrade(idempotency_key=key, trade_id=trade_id))
+
+
+@router.post("/{id}/resolve", response_model=Trade, responses=RESOLVED)
+async def resolve_trade(caller: Trader, trade_id: Id, key: IdempotencyKey, body: ResolveBody) -> Response:
+    """Settle an order that evidence could not: 409 when none is unknown, 422 when what was said does not fit."""
+    return await caller.ask(ResolveTrade(idempotency_key=key, trade_id=trade_id, **body.model_dump()))

@@ -47,6 +47,8 @@ class Deps:
     vault: Vault
     tasks: asyncio.TaskGroup
     watches: Watches = field(default_factory=Watches)
+    answering: set[tuple[str, str]] = field(default_factory=set)
+    """Users and keys of the stored requests that this process is answering now."""
 
     def broker(
         self, mode: BrokerMode, account_id: str, ciphertext: str, priority: Priority = Priority.ENTRY

@@ -79,7 +79,7 @@ async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
     stored = await _store(command, ctx, deps, market)
     if isinstance(stored, Request):
         return await requests.replayed(deps, command, ctx, stored)
-    with requests.already_stored():
+    with requests.already_stored(deps, ctx, command.idempotency_key):
         await _waited(deps, stored)
         async with deps.db.for_user(ctx.user) as unit:
             key = command.idempotency_key

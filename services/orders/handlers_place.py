@@ -89,7 +89,7 @@ async def place_trade(command: PlaceTrade, ctx: Context, deps: Deps) -> Reply:
     if isinstance(stored, Request):
         return await requests.replayed(deps, command, ctx, stored)
     claim, view = stored
-    with requests.already_stored():
+    with requests.already_stored(deps, ctx, command.idempotency_key):
         with deps.watches.on(view.trade.id, _entry_is_known) as watch:
             deps.spawn(drive(deps, claim), view)
             await watch.wait(partial(deps.look, view), deps.settings.place_answer_s)

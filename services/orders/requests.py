@@ -32,9 +32,9 @@ from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.store_requests import Request
 from services.orders.trade import ActionState
 
-ANSWER_WITHIN_S = 10.0
-"""No request takes longer; one without an answer after this was interrupted, and its result stands by itself."""
 LOOK_EVERY_S = 0.05
+ANSWER_SLACK_S = 1.0
+"""How much longer than its own wait an answer may take to be read and noted."""
 _OPEN_STATES = frozenset({ActionState.REQUESTED, ActionState.QUEUED, ActionState.RUNNING})
 
 
@@ -59,12 +59,13 @@ def begun(command: Command, ctx: Context, key: str, *, trade_id: str | None, act
 
 
 @contextmanager
-def already_stored() -> Iterator[None]:
-    """Say that it may have been done, when the answer to a stored request cannot be read.
+def already_stored(deps: Deps, ctx: Context, key: str) -> Iterator[None]:
+    """Note that a stored request is being answered here; say that it may have been done when its answer cannot be read.
 
     Without this the caller would be told "proven not done" of an order that is on its way, and place it again.
     Raises: NoAnswer instead of UpstreamUnavailable, unless that names its trade: then it is how the trade ended.
     """
+    deps.answering.add((ctx.user, key))
     try:
         yield
     except UpstreamUnavailable as error:
@@ -72,29 +73,42 @@ def already_stored() -> Iterator[None]:
             raise
         words = f"the request is stored and goes on, but {error.detail}; ask again with the same key"
         raise NoAnswer(words) from error
+    finally:
+        deps.answering.discard((ctx.user, key))
 
 
 async def replayed(deps: Deps, command: Command, ctx: Context, first: Request) -> Reply:
-    """Answer a request whose key was used. Raises: IdempotencyMismatch, IdempotencyInProgress, as the first ended."""
+    """Answer a request whose key was used, by what is stored: that is there from the moment the key is.
+
+    Only while the first is being answered by this very process is the second told so. Another process may have died
+    with it, and nobody has to wait for the dead: what is stored is the truth, whoever goes on with it.
+    Raises: IdempotencyMismatch, IdempotencyInProgress, as the first ended.
+    """
     if first.kind != command.topic or first.body_hash != body_hash(command):
         raise IdempotencyMismatch("this Idempotency-Key was used with another request")
-    while await _is_answering(deps, ctx, first):
-        if first.envelope_id != ctx.id:
-            raise IdempotencyInProgress("the first request with this key is still running")
-        if ctx.deadline_at is not None and deps.clock.now() >= ctx.deadline_at - timedelta(seconds=0.5):
-            break
-        await asyncio.sleep(LOOK_EVERY_S)
+    if first.envelope_id == ctx.id:
+        await _first_answer(deps, command, ctx, first)
+    elif (ctx.user, first.key) in deps.answering:
+        raise IdempotencyInProgress("the first request with this key is still running")
     reply = await present(deps, ctx, first.key)
     return replace(reply, headers={**reply.headers, "Idempotent-Replayed": "true"})
 
 
-async def _is_answering(deps: Deps, ctx: Context, first: Request) -> bool:
-    async with deps.db.for_user(ctx.user) as unit:
-        now = await store_requests.opening(unit, ctx.user, first.key)
-    request = now.request
-    if request is None or request.answered_at is not None:
-        return False
-    return now.now < request.created_at + timedelta(seconds=ANSWER_WITHIN_S)
+async def _first_answer(deps: Deps, command: Command, ctx: Context, first: Request) -> None:
+    """Let the first delivery of the same request finish: its answer says more. It takes no longer than its own wait."""
+    settings = deps.settings
+    within_s = settings.place_answer_s if command.topic == PlaceTrade.topic else settings.action_answer_s
+    while True:
+        async with deps.db.for_user(ctx.user) as unit:
+            now = await store_requests.opening(unit, ctx.user, first.key)
+        request = now.request
+        if request is None or request.answered_at is not None:
+            return
+        if now.now >= request.created_at + timedelta(seconds=within_s + ANSWER_SLACK_S):
+            return
+        if ctx.deadline_at is not None and deps.clock.now() >= ctx.deadline_at - timedelta(seconds=0.5):
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def present(deps: Deps, ctx: Context, key: str) -> Reply:

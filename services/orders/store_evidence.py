@@ -7,7 +7,7 @@ from datetime import datetime
 from libs.common.db import Unit
 from services.orders import rows
 from services.orders.evidence import Known, KnownOrder
-from services.orders.trade import View
+from services.orders.trade import Trade, View
 
 _HELD = """
 (select coalesce(sum(case when o.role in ('ENTRY', 'COVER') then o.filled_qty else -o.filled_qty end), 0)
@@ -45,16 +45,18 @@ async def known(unit: Unit, view: View, since: datetime) -> Known:
 
 
 _OWNER = """
-select trade_id || ' ' || tag from orders.broker_orders
-where broker_order_id = $1 or group_order_id = $1
+select json_build_array(o.trade_id, o.tag)::text
+from orders.broker_orders o join orders.trades t on t.id = o.trade_id
+where t.username = $1 and t.broker_mode = $2 and t.account_id = $3
+and o.broker_order_id is not null and (o.broker_order_id = $4 or o.group_order_id = $4)
 limit 1
 """
 
 
-async def owner_of(unit: Unit, broker_order_id: str) -> tuple[str, str] | None:
-    """Return the trade and the tag that a broker order belongs to already."""
-    raw = await unit.json(_OWNER, broker_order_id)
+async def owner_of(unit: Unit, trade: Trade, broker_order_id: str) -> tuple[str, str] | None:
+    """Return the trade and the tag that a broker order belongs to already, in the account of `trade`."""
+    raw = await unit.json(_OWNER, trade.username, trade.broker_mode, trade.account_id, broker_order_id)
     if raw is None:
         return None
-    trade_id, tag = raw.decode().split(" ")
+    trade_id, tag = rows.loads(raw)
     return trade_id, tag

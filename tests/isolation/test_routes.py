@@ -23,6 +23,7 @@ SHARED = ("{ticker}",)
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/api/trades/{id}/close"): {"version": 1},
     ("post", "/api/trades/{id}/adjust"): {"version": 1, "new_tp": "9.90"},
+    ("post", "/api/trades/{id}/resolve"): {"broker_order_id": None},
 }
 QUERIES = {"/api/market/chain/{ticker}": "?expiry=2026-12-18"}
 ENDLESS = "/api/stream"

@@ -27,12 +27,12 @@ from libs.common.http import HttpClient
 from libs.common.ids import new_id
 from libs.common.jobs import JobRunner
 from libs.common.messages.base import Command
-from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry, PlaceTrade, WithdrawTrade
+from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry, PlaceTrade, ResolveTrade, WithdrawTrade
 from libs.common.messages.vocabulary import TERMINAL_ORDERS, BrokerMode, EntryType, OptionType
 from libs.common.testing import FakeBus, TestDatabase, eventually
 from libs.common.vault import Vault, new_key
 from libs.market.options import OccSymbol
-from services.orders import expiry, handlers_actions, handlers_place, recovery, store_accounts
+from services.orders import expiry, handlers_actions, handlers_place, handlers_resolve, recovery, store_accounts
 from services.orders.accounts import settled_in
 from services.orders.deps import Deps
 from services.orders.settings import Settings
@@ -186,6 +186,8 @@ class House:
                 return await handlers_actions.adjust_trade(command, ctx, self.deps)
             case WithdrawTrade():
                 return await handlers_actions.withdraw_trade(command, ctx, self.deps)
+            case ResolveTrade():
+                return await handlers_resolve.resolve_trade(command, ctx, self.deps)
             case _:
                 raise AssertionError(command)
 

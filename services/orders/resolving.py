@@ -1,0 +1,127 @@
+"""What a person says of a write that evidence could not settle, held against what the broker shows. Pure.
+
+1. A named order counts only when it can be the one: of this account and contract, the same sides and quantities, not
+   older than the write, nobody else's by its tag or by our own rows.
+2. "None" counts only against a list and positions that are to be trusted, in which nothing is left that it could have
+   bought, and nothing is missing that it could have sold.
+3. A refusal says what was found, so that the next answer can be right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from libs.broker.orders import OrderReport
+from libs.common.errors import IllegalTransition, InvalidInput
+from libs.common.messages.vocabulary import OrderRole, OrderStatus
+from services.orders import evidence, lifecycle
+from services.orders.evidence import Seen
+from services.orders.steps import Moment, evidence_gap_s
+from services.orders.trade import Event, Order, View
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who says it, and from where."""
+
+    name: str
+    via: str | None = None
+
+
+def unknown_tags(view: View) -> tuple[str, ...]:
+    """List the writes nobody knows the outcome of. Raises: IllegalTransition when there is none."""
+    tags = tuple(dict.fromkeys(order.tag for order in view.orders if order.status is OrderStatus.UNKNOWN))
+    if not tags:
+        raise IllegalTransition("no order of this trade is unknown")
+    return tags
+
+
+def named(view: View, report: OrderReport, owner: tuple[str, str] | None, moment: Moment) -> str:
+    """Return the tag of the write that a named order is. `owner`: whose it is by our rows. Raises: InvalidInput."""
+    tags = unknown_tags(view)
+    name = f"order {report.id}"
+    if report.parent_id is not None:
+        raise InvalidInput(f"{name} is a leg of order {report.parent_id}; name that one")
+    if owner is not None and (owner[0] != view.trade.id or owner[1] not in tags):
+        whose = "another write of this trade" if owner[0] == view.trade.id else "another trade"
+        raise InvalidInput(f"{name} belongs to {whose}")
+    if report.tag is not None and report.tag not in tags:
+        raise InvalidInput(f"{name} carries the tag {report.tag}, which is not this one's")
+    for tag in tags:
+        orders = view.by_tag(tag)
+        if report.tag not in (None, tag) or not evidence.is_like(view, orders, report):
+            continue
+        if _is_older(orders[0], report, moment):
+            raise InvalidInput(f"{name} was there before ours was sent")
+        return tag
+    raise InvalidInput(f"{name} is {_shape(report)}; ours is {_wanted(view, view.by_tag(tags[0]))}")
+
+
+def check_none(view: View, seen: Seen, moment: Moment) -> None:
+    """Check that nothing at the broker speaks for the unknown writes. Raises: InvalidInput."""
+    for tag in unknown_tags(view):
+        first = view.by_tag(tag)[0]
+        found = next((report for report in seen.orders if report.tag == tag), None)
+        if found is not None:
+            raise InvalidInput(f"order {found.id} at the broker carries its tag; it is this one")
+        due_at = moment.at(first.sent_at, evidence_gap_s(first, moment.waits))
+        if due_at is not None:
+            left_s = (due_at - moment.now).total_seconds()
+            raise InvalidInput(f"it was sent just now and may still arrive; ask again in {left_s:.0f} s")
+        doubt = evidence.doubt_of(seen)
+        if doubt is not None:
+            raise InvalidInput(f"{doubt}; ask again when the broker shows everything")
+        change = evidence.unexplained(view, first, seen) - _executed_by_others(view, first, seen, moment)
+        if change > 0 and first.role is OrderRole.ENTRY:
+            words = f"the account holds {change:f} of {view.trade.occ_symbol} more than is explained"
+            raise InvalidInput(f"{words}; name the order that bought them")
+        if change < 0 and first.role is not OrderRole.ENTRY:
+            words = f"the account holds {-change:f} of {view.trade.occ_symbol} less than is explained"
+            raise InvalidInput(f"{words}; name the order that sold them")
+
+
+def as_named(view: View, tag: str, report: OrderReport, by: Asker, moment: Moment) -> View:
+    """Take the named order for ours."""
+    text = f"{by.name} says that order {report.id} is it; checked at the broker"
+    event = Event(kind="resolved", actor="user", text=text, data={"via": by.via, "tag": tag, "id": report.id})
+    return evidence.adopted(view.noting(event), tag, report, moment.now)
+
+
+def as_none(view: View, by: Asker, moment: Moment) -> View:
+    """Settle every unknown write as never placed."""
+    for tag in unknown_tags(view):
+        text = f"{by.name} says that there is no such order at the broker; checked against its list and positions"
+        event = Event(kind="resolved", actor="user", text=text, data={"via": by.via, "tag": tag})
+        view = lifecycle.never_placed(view.noting(event), tag, moment.now)
+    return view
+
+
+def _is_older(order: Order, report: OrderReport, moment: Moment) -> bool:
+    sent_at = order.venue_at or order.sent_at
+    if sent_at is None or report.created_at is None:
+        return False
+    return report.created_at < sent_at - timedelta(seconds=moment.waits.clock_skew_s)
+
+
+def _executed_by_others(view: View, order: Order, seen: Seen, moment: Moment) -> Decimal:
+    """Return what orders that are not ours did to the contract's position since the write, by the list."""
+    ours = {name for own in view.orders for name in (own.group_order_id, own.broker_order_id)}
+    ours |= {name for own in seen.known.orders for name in (own.group_order_id, own.broker_order_id)}
+    done = Decimal(0)
+    for report in seen.orders:
+        if report.id in ours or _is_older(order, report, moment):
+            continue
+        for leg in report.flat():
+            if leg.occ_symbol == view.trade.occ_symbol and leg.side is not None:
+                done += leg.exec_qty if leg.side.value.startswith("buy") else -leg.exec_qty
+    return done
+
+
+def _shape(report: OrderReport) -> str:
+    return " with ".join(f"{leg.side or 'no side'} {leg.qty} {leg.occ_symbol or leg.symbol}" for leg in report.flat())
+
+
+def _wanted(view: View, orders: tuple[Order, ...]) -> str:
+    return " with ".join(f"{evidence.side_of(order)} {order.qty} {view.trade.occ_symbol}" for order in orders)
