@@ -33,16 +33,13 @@ from libs.common.messages.orders import (
 from libs.common.messages.pricing import GetSnapshots
 from services.gateway import exports
 from services.gateway.declared import FLOW, READ, operation_name, problems
+from services.gateway.models_actions import AdjustBody, CloseBody, PlaceBody, ResolveBody
 from services.gateway.models_base import TradeId
 from services.gateway.models_trades import (
-    AdjustBody,
-    CloseBody,
     Context,
     Curve,
     ExportAsked,
     HistoryAsked,
-    PlaceBody,
-    ResolveBody,
     SnapshotsAsked,
     Timeline,
     Trade,

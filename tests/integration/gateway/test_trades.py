@@ -23,6 +23,7 @@ from libs.common.messages.orders import (
     ListHistory,
     ListTrades,
     PlaceTrade,
+    ResolveTrade,
     WithdrawTrade,
 )
 from libs.common.messages.pricing import GetChain, GetSnapshots, ListExpirations
@@ -88,7 +89,7 @@ async def test_a_refusal_comes_back_in_the_brokers_words_with_everything_beside_
 async def test_every_trade_route_asks_its_owner(house: House) -> None:
     for question in (GetTimeline, GetContext, GetSnapshots, GetTrade, ListHistory, ListTrades):
         house.answers[question] = {}
-    for command in (CloseTrade, AdjustTrade, WithdrawTrade):
+    for command in (CloseTrade, AdjustTrade, WithdrawTrade, ResolveTrade):
         house.answers[command] = {}
     alice = await house.signed_in("alice")
     asked: dict[str, Asked] = {
@@ -105,7 +106,20 @@ async def test_every_trade_route_asks_its_owner(house: House) -> None:
         assert (await alice.get(path)).status_code == 200, path
         assert house.asked[-1][0] == wanted
     await alice.post("/api/trades/t1/withdraw", headers=KEY)
-    assert house.asked[-1][0] == WithdrawTrade(trade_id="t1", idempotency_key="my-key-1")
+    withdrawn: Asked = WithdrawTrade(trade_id="t1", idempotency_key="my-key-1")
+    assert house.asked[-1][0] == withdrawn
+    for named in ("12345", None):
+        await alice.post("/api/trades/t1/resolve", headers=KEY, json={"broker_order_id": named})
+        resolved: Asked = ResolveTrade(trade_id="t1", idempotency_key="my-key-1", broker_order_id=named)
+        assert house.asked[-1][0] == resolved
+
+
+@pytest.mark.parametrize("body", [{}, {"broker_order_id": "x"}, {"broker_order_id": ""}, {"broker_order_id": 5}])
+async def test_what_resolves_an_order_is_said_outright(house: House, body: dict[str, Any]) -> None:
+    alice = await house.signed_in("alice")
+    answer = await alice.post("/api/trades/t1/resolve", headers=KEY, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    assert house.asked == []
 
 
 async def test_history_reads_bare_dates_as_whole_days_in_new_york(house: House) -> None:

@@ -12,6 +12,7 @@ from libs.common.messages import gateway, monitor, orders, pricing, trade
 from services.gateway import (
     api,
     models_account,
+    models_actions,
     models_base,
     models_market,
     models_settings,
@@ -49,10 +50,11 @@ def test_an_answer_has_exactly_the_fields_of_its_message(shown: type[BaseModel],
 @pytest.mark.parametrize(
     ("asked", "carried", "added"),
     [
-        (models_trades.PlaceBody, orders.PlaceTrade, {"idempotency_key"}),
-        (models_trades.EntryBody, orders.Entry, set()),
-        (models_trades.CloseBody, orders.CloseTrade, {"idempotency_key", "trade_id"}),
-        (models_trades.AdjustBody, orders.AdjustTrade, {"idempotency_key", "trade_id"}),
+        (models_actions.PlaceBody, orders.PlaceTrade, {"idempotency_key"}),
+        (models_actions.EntryBody, orders.Entry, set()),
+        (models_actions.CloseBody, orders.CloseTrade, {"idempotency_key", "trade_id"}),
+        (models_actions.ResolveBody, orders.ResolveTrade, {"idempotency_key", "trade_id"}),
+        (models_actions.AdjustBody, orders.AdjustTrade, {"idempotency_key", "trade_id"}),
         (models_trades.TradesAsked, orders.ListTrades, {"if_none_match"}),
         (models_trades.HistoryAsked, orders.ListHistory, set()),
         (models_trades.SnapshotsAsked, pricing.GetSnapshots, {"trade_id"}),
@@ -82,7 +84,7 @@ def test_every_route_names_its_permission_or_is_public_on_purpose() -> None:
 
 def test_whatever_places_or_changes_a_trade_needs_the_right_to_trade_and_a_key_against_repeats() -> None:
     changing = [route for route in ROUTES if route.path.startswith("/api/trades") and route.methods == {"POST"}]
-    assert len(changing) == 4
+    assert len(changing) == 5
     for route in changing:
         assert permissions.trader in {dependency.call for dependency in route.dependant.dependencies}
         assert any(header.alias == "Idempotency-Key" for header in route.dependant.header_params)
