@@ -12,6 +12,7 @@ from pydantic import Field
 from libs.common.messages.vocabulary import (
     BrokerMode,
     CloseReason,
+    EntryType,
     OptionType,
     OrderRole,
     OrderStatus,
