@@ -74,7 +74,9 @@ class Campaign:
         with ExitStack() as open_until_the_end, Simulator(state["simulator_url"]) as world:
             self.present = open_until_the_end
             self.world = world
-            self.mischief = Mischief(self.stack, world, self.ledger, state["nats_url"], calm=world.toggles())
+            self.mischief = Mischief(
+                self.stack, world, self.ledger, state["nats_url"], self._remember_placements, calm=world.toggles()
+            )
             self._gather()
             for chapter in script:
                 self._play(chapter)
@@ -150,9 +152,7 @@ class Campaign:
 
     def picture(self) -> Picture:
         """Read both sides now."""
-        for one in self.world.requests(method="POST"):
-            if one["tag"]:
-                self.placements[one["tag"], one["time"]] = one
+        self._remember_placements()
         return read_picture(
             str(state_of(self.stack)["database_url"]),
             self.world,
@@ -160,6 +160,11 @@ class Campaign:
             frozenset(self.theirs.order_ids),
             frozenset(self.accounts),
         )
+
+    def _remember_placements(self) -> None:
+        for one in self.world.requests(method="POST"):
+            if one["tag"]:
+                self.placements[one["tag"], one["time"]] = one
 
     def _learn_truths(self) -> None:
         """Ask every request again with its key: who was left without an answer learns it, the others hear the same."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-from tests.campaign.picture import WORKING, Picture, Row, flow_usd, held_qty, time_of
+from tests.campaign.picture import Picture, Row, flow_usd, held_qty, time_of
 
 LATE = timedelta(seconds=0.5)
 """How much later than it left a request may be noted on a busy machine."""
@@ -113,7 +113,7 @@ def _ours_working(picture: Picture, side: str) -> list[Row]:
     return [
         leg
         for leg in picture.legs()
-        if leg["group"] not in picture.theirs and leg["status"] in WORKING and str(leg["side"]).startswith(side)
+        if leg["group"] not in picture.theirs and leg["rests"] and str(leg["side"]).startswith(side)
     ]
 
 
@@ -140,7 +140,7 @@ def _held_is_there(picture: Picture) -> Iterator[str]:
 def _no_holding_is_naked(picture: Picture) -> Iterator[str]:
     cover: dict[tuple[str, str, str], int] = defaultdict(int)
     for leg in picture.legs():
-        if leg["status"] in WORKING and leg["side"] == "sell_to_close":
+        if leg["rests"] and leg["side"] == "sell_to_close":
             kind = "stop" if str(leg["type"]).startswith("stop") else "target"
             cover[leg["account"], leg["option_symbol"], kind] += int(leg["quantity"] - leg["exec_quantity"])
     for trade in picture.trades.values():

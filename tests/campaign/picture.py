@@ -43,9 +43,12 @@ class Picture:
         return [row for row in self.orders if row["trade_id"] == trade_id]
 
     def legs(self) -> list[Row]:
-        """List what can execute at the broker; each leg knows its group's id, class and tag."""
+        """List what can execute at the broker; each leg knows its group's id, class and tag, and whether it rests.
+
+        A group's exits that wait for its entry do not rest: they protect nothing yet, and need no position.
+        """
         return [
-            {**leg, "group": top["id"], "tag": top["tag"], "group_class": top["class"]}
+            {**leg, "group": top["id"], "tag": top["tag"], "rests": leg["status"] in WORKING and not _waits(leg, top)}
             for top in self.at_broker
             for leg in top["leg"] or [top]
         ]
@@ -61,6 +64,11 @@ class Picture:
              == (trade["account_id"], trade["occ_symbol"])) and (not kinds or row["kind"] in kinds)
             for row in self.incidents
         )  # fmt: skip
+
+
+def _waits(leg: Row, top: Row) -> bool:
+    entry = top["leg"][0] if top["class"] in ("oto", "otoco") else leg
+    return leg["status"] == "pending" and entry is not leg and entry["status"] in WORKING
 
 
 def held_qty(orders: list[Row]) -> int:

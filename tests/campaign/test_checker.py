@@ -221,6 +221,36 @@ def test_every_rule_is_broken_by_one_of_the_breaks(draft: Draft) -> None:
     assert broken == set(RULES)
 
 
+def otoco(draft: Draft) -> None:
+    """Let the held trade be sent as one group whose entry still works: nothing is held, its exits wait."""
+    entry = draft.at_broker.pop(10) | {"status": "open", "exec_quantity": 0, "tag": None}
+    exits = [leg | {"status": "pending"} for leg in draft.at_broker[11]["leg"]]
+    draft.at_broker[11] |= {"class": "otoco", "leg": [entry, *exits]}
+    draft.orders[10] |= {"status": "WORKING", "filled_qty": 0, "group_order_id": "11"}
+    draft.trades["held"] |= {"status": "OPEN", "protection": "PENDING", "filled_qty": 0}
+    draft.positions.clear()
+    draft.cash += 800
+    for row in draft.orders.values():
+        row["tag"] = "bk-held-ST" if row["trade_id"] == "held" else row["tag"]
+
+
+def test_exits_that_wait_for_their_entry_need_no_position(draft: Draft) -> None:
+    otoco(draft)
+    assert findings(replace(draft.picture(), placements=[])) == []
+
+
+def test_exits_that_wait_for_their_entry_protect_nothing(draft: Draft) -> None:
+    otoco(draft)
+    draft.at_broker[11]["leg"][0] |= {"status": "partially_filled", "exec_quantity": 1}
+    draft.orders[10] |= {"status": "PARTIAL", "filled_qty": 1}
+    draft.trades["held"] |= {"status": "PARTIAL", "filled_qty": 1}
+    draft.positions[HELD] = 1
+    draft.cash -= 400
+    found = findings(replace(draft.picture(), placements=[]))
+    assert len(found) == 2
+    assert all("1 are held, 0 under" in one for one in found)
+
+
 @pytest.mark.parametrize(("spoil", "kind", "symbol"), [(naked_holding, "naked", HELD), (short_position, "short", OVER)])
 def test_an_open_incident_excuses_what_cannot_be_mended_at_once(
     spoil: Callable[[Draft], None], kind: str, symbol: str, draft: Draft

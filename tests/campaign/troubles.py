@@ -37,6 +37,8 @@ class Mischief:
     world: Simulator
     ledger: Ledger
     nats_url: str
+    remember: Callable[[], None]
+    """Asks the broker for what it forgets when it dies: the requests that came in."""
     counted: Counter[str] = field(default_factory=Counter)
     calm: dict[str, Any] = field(default_factory=dict)
     """How the broker behaves when it is left in peace."""
@@ -114,6 +116,8 @@ def _toggle(one: Mischief, trouble: Trouble) -> None:
 
 
 def _kill(one: Mischief, trouble: Trouble) -> None:
+    if trouble.what == "simulator":
+        one.remember()
     one.kill(trouble.what)
 
 
