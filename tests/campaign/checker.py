@@ -29,6 +29,11 @@ SAID = {
 NEVER_THERE = frozenset({"not_placed", "never sent"})
 ELSEWHERE = frozenset({"CLOSED_AT_BROKER", "EXPIRED_ITM", "EXPIRED_OTM"})
 """Ends that our own orders need not explain."""
+PASSING = frozenset({
+    "naked", "unknown_order", "unsettled_order", "cancel_unconfirmed", "close_unfilled", "no_bid", "orphan",
+    "exit_qty", "vanished", "mismatch",
+})  # fmt: skip
+"""Incidents that end with the trade they speak of."""
 CENT = Decimal("0.01")
 
 
@@ -173,6 +178,17 @@ def _clock_was_set(orders: list[Row]) -> bool:
     return bool(ahead) and max(ahead) - min(ahead) > timedelta(seconds=NOTICED_S)
 
 
+def _incidents_end(picture: Picture) -> Iterator[str]:
+    for row in picture.incidents:
+        trade = picture.trades.get(row["trade_id"])
+        if trade is None or row["kind"] not in PASSING:
+            continue
+        orders = picture.of_trade(trade["id"])
+        over = trade["status"] == "CLOSED" and all(one["status"] in TERMINAL for one in orders)
+        if over or (row["kind"] == "naked" and trade["protection"] == "PROTECTED"):
+            yield f"incident {row['kind']} goes on: {_trade(trade)}"
+
+
 # ── trades and money ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -269,6 +285,7 @@ RULES: tuple[Callable[[Picture], Iterator[str]], ...] = (
     _held_is_there,
     _no_holding_is_naked,
     _nobody_is_naked_unnoticed,
+    _incidents_end,
     _trades_are_what_their_orders_say,
     _results_are_the_brokers_money,
     _every_dollar_has_a_name,

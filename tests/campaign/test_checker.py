@@ -163,6 +163,10 @@ def unnoticed_naked_seconds(draft: Draft) -> None:
     draft.trades["over"]["naked_s"] = Decimal(30)
 
 
+def alarm_that_never_ends(draft: Draft) -> None:
+    draft.incidents.append(incident("naked", OVER, "over"))
+
+
 def wrong_state(draft: Draft) -> None:
     draft.trades["held"]["status"] = "PARTIAL"
 
@@ -198,6 +202,7 @@ BREAKS: dict[Callable[[Draft], None], str] = {
     missing_lots: "our trades say 2",
     naked_holding: "no incident is open",
     unnoticed_naked_seconds: "30 s naked",
+    alarm_that_never_ends: "incident naked goes on",
     wrong_state: "its orders say FILLED",
     closed_while_held: "closed, but its orders say FILLED",
     closing_by_nobody: "nobody closes it",
