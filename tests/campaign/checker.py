@@ -20,7 +20,7 @@ from tests.campaign.picture import Picture, Row, flow_usd, held_qty, time_of
 LATE = timedelta(seconds=0.5)
 """How much later than it left a request may be noted on a busy machine."""
 NOTICED_S = 25
-"""Longer without its exits, and somebody must have been told: the alarm waits a little, and a database killed on a busy machine is away for ten."""
+"""Longer without its exits, and somebody must have been told; a database killed on a busy machine is away for ten."""
 TERMINAL = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED"})
 SAID = {
     "open": "WORKING", "pending": "WORKING", "partially_filled": "PARTIAL", "filled": "FILLED",
