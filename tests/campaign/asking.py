@@ -130,5 +130,17 @@ def _briefly(statuses: list[int]) -> str:
 
 
 def _brief(body: Json) -> str:
-    words = ("ticker", "strike", "option_type", "qty", "entry", "sl_price", "tp_price", "version", "new_sl", "new_tp")
+    words = (
+        "ticker",
+        "strike",
+        "option_type",
+        "qty",
+        "entry",
+        "sl_price",
+        "tp_price",
+        "version",
+        "new_sl",
+        "new_tp",
+        "broker_order_id",
+    )
     return " ".join(str(body[word]) for word in words if word in body)

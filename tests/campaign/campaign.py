@@ -142,7 +142,9 @@ class Campaign:
 
         def is_right() -> bool:
             try:
-                last[:] = findings(self.picture())
+                picture = self.picture()
+                last[:] = findings(picture)
+                self._resolve(picture)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 last[:] = [f"unreadable: {error!r}"]
             return not last
@@ -160,6 +162,19 @@ class Campaign:
             frozenset(self.theirs.order_ids),
             frozenset(self.accounts),
         )
+
+    def _resolve(self, picture: Picture) -> None:
+        """Let people settle what evidence could not: each names the order he finds under the tag, or says none."""
+        told = {row["trade_id"] for row in picture.incidents if row["kind"] == "unsettled_order"}
+        for row in picture.orders:
+            if row["status"] != "UNKNOWN" or row["trade_id"] not in told:
+                continue
+            trade = picture.trades[row["trade_id"]]
+            person = next(one for one in self.people if one.name == trade["username"])
+            found = [str(top["id"]) for top in picture.at_broker if top["tag"] == row["tag"]]
+            path = f"/api/trades/{trade['id']}/resolve"
+            self.ledger.ask(person, path, {"broker_order_id": found[0] if found else None}, threading.Event())
+            self.moves["resolve"] += 1
 
     def _remember_placements(self) -> None:
         for one in self.world.requests(method="POST"):
