@@ -17,6 +17,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 from libs.common.testing import eventually
 from tests.e2e.page import PATIENCE_MS, Placed, Portfolio, chromium_path, nearest
 from tests.e2e.stack import Stack, running_stack
+from tools import pictures_of_trouble as trouble
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PICTURES = DOCS / "screenshots"
@@ -128,17 +129,6 @@ async def shoot_ticket(portfolio: Portfolio) -> None:
     await page.get_by_role("button", name="Close the ticket").click()
 
 
-async def shoot_unknown(portfolio: Portfolio, account_id: str) -> None:
-    """Place an order whose answer is lost, and show what the page says meanwhile."""
-    page = portfolio.page
-    portfolio.lose_the_answer(account_id)
-    await portfolio.fill_ticket("AMD")
-    await portfolio.review_and_place()
-    await expect(page.get_by_text("nothing will be sent twice.").first).to_be_visible(timeout=PATIENCE_MS)
-    await shoot(page, "07-banners")
-    await page.get_by_role("button", name="Close the ticket").click()
-
-
 async def shoot_wide(portfolio: Portfolio, shown: Placed) -> None:
     """Take the pictures at desk size."""
     page = portfolio.page
@@ -152,14 +142,13 @@ async def shoot_wide(portfolio: Portfolio, shown: Placed) -> None:
     await portfolio.row(shown.id).get_by_role("button", name=f"Close {shown.ticker}").click()
     await shoot(page, "07-close-dialog")
     await page.get_by_role("button", name="Keep it").click()
-    await shoot_unknown(portfolio, shown.account_id)
     await page.get_by_role("tab", name="Trade History").click()
     await expect(page.get_by_text("Target hit").first).to_be_visible(timeout=PATIENCE_MS)
     await shoot(page, "04-history")
 
 
-async def shoot_phone(browser: Browser, portfolio: Portfolio, shown: Placed) -> None:
-    """Take the pictures at phone size, with the same session."""
+async def phone_page(browser: Browser, portfolio: Portfolio) -> Page:
+    """Open the page at phone size, with the same session."""
     viewport = {"width": PHONE[0], "height": PHONE[1]}
     context = await browser.new_context(
         viewport=viewport,  # type: ignore[arg-type]
@@ -169,6 +158,12 @@ async def shoot_phone(browser: Browser, portfolio: Portfolio, shown: Placed) -> 
     )
     page = await context.new_page()
     await page.goto(portfolio.stack.gateway_url)
+    return page
+
+
+async def shoot_phone(browser: Browser, portfolio: Portfolio, shown: Placed) -> None:
+    """Take the pictures at phone size."""
+    page = await phone_page(browser, portfolio)
     card: Locator = page.locator(f'tr[data-trade="{shown.id}"]')
     await expect(card).to_be_visible(timeout=PATIENCE_MS)
     await shoot(page, "05-phone")
@@ -177,7 +172,18 @@ async def shoot_phone(browser: Browser, portfolio: Portfolio, shown: Placed) -> 
     await shoot(page, "05-phone-details", full_page=True)
     await Portfolio(page, portfolio.stack).fill_ticket("QQQ")
     await shoot(page, "05-phone-ticket")
-    await context.close()
+    await page.context.close()
+
+
+async def shoot_trouble(browser: Browser, portfolio: Portfolio, shown: Placed) -> None:
+    """Take the pictures of what goes wrong, at both sizes."""
+    await portfolio.page.get_by_role("tab", name="Open Positions").click()
+    await trouble.shoot_alarms(portfolio, shown, "AMD", shoot)
+    phone = await phone_page(browser, portfolio)
+    await trouble.shoot_phone_alarms(phone, shoot)
+    await phone.context.close()
+    await trouble.shoot_story(portfolio, shown, shoot)
+    await trouble.shoot_closed(portfolio, shown, shoot)
 
 
 async def shoot_mockups(browser: Browser) -> None:
@@ -201,6 +207,7 @@ async def run(data: str, *, only_mockups: bool) -> None:
             await draw_curve(portfolio, shown)
             await shoot_wide(portfolio, shown)
             await shoot_phone(browser, portfolio, shown)
+            await shoot_trouble(browser, portfolio, shown)
         await browser.close()
 
 

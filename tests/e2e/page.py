@@ -126,6 +126,18 @@ class Portfolio:
         )
 
 
+def cancel_bracket(portfolio: Portfolio, trade: Placed) -> None:
+    """Let somebody take the exits down at the broker, behind our back."""
+    resting = [
+        order
+        for order in portfolio.stack.orders(trade.account_id)
+        if any(leg.get("option_symbol") == trade.occ_symbol for leg in order.get("leg") or [])
+        and order["status"] == "open"
+    ]
+    for order in resting:
+        portfolio.stack.control("events", kind="manual_cancel", account=trade.account_id, order_id=order["id"])
+
+
 def chromium_path() -> str | None:
     """Return the system's Chromium; None lets Playwright use its own."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.e2e.page import PATIENCE_MS, Placed, Portfolio
+from tests.e2e.page import PATIENCE_MS, Portfolio, cancel_bracket
 
 pytestmark = pytest.mark.e2e
 
@@ -31,8 +31,7 @@ async def test_a_bracket_cancelled_by_hand_is_an_alarm_until_the_exits_rest_agai
     await alarm.get_by_role("button", name="Show trade").click()
     details = page.get_by_role("region", name="Details of AAPL")
     await expect(details.get_by_text("Not protected.")).to_be_visible(timeout=PATIENCE_MS)
-    await details.get_by_label("Target").fill(f"{trade.target + 1:.2f}")
-    await details.get_by_role("button", name="Move stop and target").click()
+    await details.get_by_role("button", name="Place the exits now").click()
 
     await expect(row.get_by_text("Stop and target resting")).to_be_visible(timeout=PATIENCE_MS)
     await expect(alarm).to_have_count(0, timeout=PATIENCE_MS)
@@ -112,18 +111,6 @@ async def test_a_phone_shows_alarms_and_the_story_without_scrolling_sideways(por
     story = page.get_by_role("list", name="Timeline")
     await expect(story.get_by_text("Bought 1 at")).to_be_visible(timeout=PATIENCE_MS)
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
-
-
-def cancel_bracket(portfolio: Portfolio, trade: Placed) -> None:
-    """Let somebody take the exits down at the broker, behind our back."""
-    resting = [
-        order
-        for order in portfolio.stack.orders(trade.account_id)
-        if any(leg.get("option_symbol") == trade.occ_symbol for leg in order.get("leg") or [])
-        and order["status"] == "open"
-    ]
-    for order in resting:
-        portfolio.stack.control("events", kind="manual_cancel", account=trade.account_id, order_id=order["id"])
 
 
 async def place_unknown(portfolio: Portfolio, ticker: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.page import PATIENCE_MS, Portfolio
+from tests.e2e.page import PATIENCE_MS, Portfolio, nearest
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -55,6 +56,23 @@ async def test_a_close_in_a_closed_session_waits_for_the_open_and_can_be_withdra
         await expect(row.get_by_text("your change runs at the open")).to_have_count(0)
     await expect(banner).to_have_count(0, timeout=60_000)
     assert (await portfolio.trade(trade.id))["status"] == "FILLED"
+
+
+async def test_a_waiting_limit_shows_its_price(portfolio: Portfolio) -> None:
+    expiry = (await portfolio.api("GET", "/api/market/expirations/AMZN"))["expirations"][3]
+    option = nearest(await portfolio.api("GET", f"/api/market/chain/AMZN?expiry={expiry}"))
+    limit = (Decimal(option["bid"]) * Decimal("0.8")).quantize(Decimal("0.1"))
+    body = {
+        "ticker": "AMZN",
+        "option_type": "CALL",
+        "strike": option["strike"],
+        "expiry": expiry,
+        "qty": 1,
+        "entry": {"type": "limit", "limit_price": str(limit)},
+        "sl_price": str((limit * Decimal("0.6")).quantize(Decimal("0.1"))),
+    }
+    trade = await portfolio.api("POST", "/api/trades", body)
+    await expect(portfolio.row(trade["id"]).get_by_text(f"limit {limit:.2f}")).to_be_visible(timeout=PATIENCE_MS)
 
 
 @contextmanager

@@ -8,16 +8,18 @@ import { sayIfWaiting, useTradeAction } from "../../state/actions";
 import { toast } from "../../state/toasts";
 import { TextField } from "../frame/Field";
 
+/** What is asked for: prices that moved, and where no exit rests the same prices once more. */
 function changeOf(trade: Trade, stop: string, target: string): Adjustment | null {
   const sl = parseDecimal(stop);
   const tp = parseDecimal(target);
   const movedStop = sl !== null && sl !== parseDecimal(trade.sl_price);
   const movedTarget = tp !== null && tp !== parseDecimal(trade.tp_price);
-  if (!movedStop && !movedTarget) return null;
+  const isNaked = trade.protection === "NAKED";
+  if (!movedStop && !movedTarget && !isNaked) return null;
   return {
     ...sightingOf(trade),
-    ...(movedStop ? { new_sl: plain(sl) } : {}),
-    ...(movedTarget ? { new_tp: plain(tp) } : {}),
+    ...(sl !== null && (movedStop || isNaked) ? { new_sl: plain(sl) } : {}),
+    ...(tp !== null && (movedTarget || isNaked) ? { new_tp: plain(tp) } : {}),
   };
 }
 
@@ -51,7 +53,7 @@ export function AdjustForm({ trade }: { trade: Trade }) {
       <TextField label="Target" value={target} onChange={setTarget} inputMode="decimal" problem={faults.target} />
       <button type="submit" className="button" disabled={!change || action.busy}>
         {action.busy && <span className="spinner" aria-hidden="true" />}
-        Move stop and target
+        {trade.protection === "NAKED" ? "Place the exits now" : "Move stop and target"}
       </button>
       {action.problem && (
         <p className="form-problem" role="alert">

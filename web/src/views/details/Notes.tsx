@@ -68,7 +68,7 @@ export function Notes({ trade, incidents }: NotesProps) {
         <p className="note bad" data-note="naked">
           <b>Not protected.</b> The {trade.filled_qty} held are not covered by every exit you asked for
           {trade.sl_price ? ` (stop ${price(trade.sl_price)})` : ""}. Bookend is putting the bracket back, or selling if
-          it cannot; you can close at market now.
+          it cannot. You need not wait: place the exits now, or close at market.
         </p>
       )}
       {trade.status === "CLOSING" && (
