@@ -94,7 +94,6 @@ export interface Resolution {
 
 /** Settle an unknown order by a person's word, which is checked at the broker. */
 export function resolve({ id, broker_order_id }: Resolution, idempotencyKey: string): Promise<Answer<Trade>> {
-  const body = { broker_order_id } as never;
-  const path = "/api/trades/{id}/resolve" as "/api/trades/{id}/close";
-  return answer(http.POST(path, { params: target(id, idempotencyKey), body }));
+  const body = { broker_order_id };
+  return answer(http.POST("/api/trades/{id}/resolve", { params: target(id, idempotencyKey), body }));
 }

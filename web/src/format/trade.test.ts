@@ -53,6 +53,13 @@ describe("protection", () => {
     expect(waitText(unknown)).toContain("fully exposed");
   });
 
+  it("tells why asking cannot settle an order, of the unknown one only", () => {
+    const settled = { ...order, status: "FILLED", doubt: "old" } as const;
+    const open = { ...order, status: "UNKNOWN", doubt: "sent before midnight" } as const;
+    expect(doubtOf(aTrade({ orders: [settled, open] }))).toBe("sent before midnight");
+    expect(doubtOf(aTrade({ orders: [settled] }))).toBeNull();
+  });
+
   it("says what a trade waits for", () => {
     expect(waitText(aTrade({ status: "OPEN", limit_price: "4.1" }))).toBe("limit 4.10");
     expect(waitText(aTrade({ queued_for_open: true }))).toBe("your change runs at the open");

@@ -79,11 +79,7 @@ export const unknownOrder = (trade: Trade) => trade.orders.find((order) => order
 
 /** Why asking cannot settle an unknown order, where the server says so. */
 export function doubtOf(trade: Trade): string | null {
-  const doubts = trade.orders.map((order) =>
-    order.status === "UNKNOWN" ? (order as { doubt?: unknown }).doubt : null,
-  );
-  const found = doubts.find((doubt) => typeof doubt === "string" && doubt !== "");
-  return typeof found === "string" ? found : null;
+  return trade.orders.find((order) => order.status === "UNKNOWN" && order.doubt)?.doubt ?? null;
 }
 
 export type ShieldKind = "protected" | "waiting" | "naked" | "none";
