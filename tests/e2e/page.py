@@ -105,12 +105,12 @@ class Portfolio:
         await expect(self.row(trade["id"]).get_by_text("Stop and target resting")).to_be_visible(timeout=PATIENCE_MS)
         return await self.placed(trade["id"])
 
-    def lose_the_answer(self, account: str) -> None:
+    def lose_the_answer(self, account: str, *, delay_ms: int = 3000, times: int = 3) -> None:
         """Let the broker accept the next order without saying so, and be slow to tell when asked."""
         sent = {"method": "POST", "path": "/orders$", "account": account}
         self.stack.control("faults", match=sent, kind="drop_after", times=1)
         asked = {"method": "GET", "path": "/orders$", "account": account}
-        self.stack.control("faults", match=asked, kind="slow", times=3, delay_ms=3000)
+        self.stack.control("faults", match=asked, kind="slow", times=times, delay_ms=delay_ms)
 
     async def placed(self, trade_id: str) -> Placed:
         """Return what a test needs to know of a trade."""

@@ -69,6 +69,29 @@ async def test_an_unknown_entry_is_explained_and_can_be_settled_by_its_user(port
     await expect(details.get_by_text("Bookend sends nothing again until")).to_be_visible(timeout=PATIENCE_MS)
 
 
+async def test_a_user_who_names_the_brokers_order_settles_an_unknown_entry(portfolio: Portfolio) -> None:
+    page = portfolio.page
+    account = (await portfolio.place_through_api("JPM")).account_id
+    portfolio.lose_the_answer(account, delay_ms=8000, times=30)
+    trade_id = await place_unknown(portfolio, "TSLA")
+    (placed,) = [order for order in portfolio.stack.orders(account) if order["symbol"] == "TSLA"]
+    await portfolio.row(trade_id).get_by_role("button", name="TSLA").first.click()
+    await page.get_by_role("button", name="Resolve…").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Another order number that I see at my broker").check()
+    number = dialog.get_by_label("The broker's order number")
+    await number.fill("999999")
+    await dialog.get_by_role("button", name="It is this order").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("knows no order 999999", timeout=PATIENCE_MS)
+    await number.fill(str(placed["id"]))
+    await dialog.get_by_role("button", name="It is this order").click()
+    await expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
+    portfolio.stack.clear_faults()
+    await expect(portfolio.row(trade_id).get_by_text("Stop and target resting")).to_be_visible(timeout=60_000)
+    bought = [order for order in portfolio.stack.orders(account) if order["symbol"] == "TSLA" and not order.get("leg")]
+    assert [order["id"] for order in bought] == [placed["id"]]
+
+
 async def test_a_broker_that_is_away_is_a_banner_with_its_beginning_until_it_is_back(portfolio: Portfolio) -> None:
     page = portfolio.page
     trade = await portfolio.place_through_api("MSFT")

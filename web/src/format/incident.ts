@@ -5,6 +5,7 @@ import type { Incident } from "../api/types";
 const MEANINGS: Record<string, string> = {
   naked: "A stop or target you asked for does not rest at the broker.",
   unknown_order: "Nothing is sent again until the broker's own lists prove what happened. It counts as fully exposed.",
+  unsettled_order: "Open the trade and choose Resolve. It counts as fully exposed until then.",
   cancel_unconfirmed: "Nothing is sold until the broker confirms that the exits are gone.",
   no_bid: "A market order would find no buyer. The sale rests at the least price until somebody bids.",
   short: "More was sold than you had. Bookend buys it back; new entries in this account are blocked meanwhile.",

@@ -1,7 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { aTrade } from "../state/example";
 import { dollars } from "./decimal";
-import { badgeOf, bareSeconds, endedText, isUnknown, shieldOf, strikeText, totalsOf, trackOf, waitText } from "./trade";
+import {
+  badgeOf,
+  bareSeconds,
+  doubtOf,
+  endedText,
+  isUnknown,
+  shieldOf,
+  strikeText,
+  totalsOf,
+  trackOf,
+  waitText,
+} from "./trade";
 
 const order = { role: "ENTRY", tag: "bk-1", broker_order_id: null, qty: 1, filled_qty: 0, avg_price: null } as const;
 
