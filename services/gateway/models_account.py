@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from libs.common.messages.vocabulary import BrokerMode, Severity
+from libs.common.messages.vocabulary import BrokerMode, OrderRole, Severity
 from services.gateway.models_base import AccountId, Answer, Body, Cursor, Figure, From, To, TradeId
 
 
@@ -55,6 +55,8 @@ class Position(Answer):
     account_id: str
     symbol: str
     quantity: Decimal
+    foreign_qty: Decimal
+    """What the account holds beyond our trades; negative where it holds less."""
     avg_price: Decimal | None
     market_value: Decimal | None
     delta: Figure | None
@@ -82,12 +84,31 @@ class Execution(Answer):
     execution_time: datetime
 
 
+class AccountOrder(Answer):
+    """One order of an account. Of ours those that live; of others' all of today's session. Units: USD per share."""
+
+    is_ours: bool
+    trade_id: str | None
+    role: OrderRole | None
+    broker_order_id: str | None
+    occ_symbol: str | None
+    symbol: str | None = None
+    side: str | None = None
+    type: str | None = None
+    status: str
+    qty: int
+    filled_qty: int
+    price: Decimal | None = None
+    stop: Decimal | None = None
+    created_at: datetime | None = None
+
+
 class Account(Answer):
     """One account from the warm cache; `synced_at` is null before the first sync."""
 
     status: AccountStatus | None
     positions: list[Position]
-    orders: list[dict[str, Any]]
+    orders: list[AccountOrder]
     executions: list[Execution]
     synced_at: datetime | None
 

@@ -18,11 +18,11 @@ from libs.common.messages.monitor import (
     ListIncidents,
     SyncNow,
 )
-from services.monitor import store, store_accounts, store_incidents, store_portfolio
+from services.monitor import store, store_accounts, store_findings, store_incidents, store_portfolio
 from services.monitor.banners import banners_of, feeds_of
 from services.monitor.deps import Deps
 from services.monitor.store_accounts import Account
-from services.monitor.sync import ORDERS, PORTFOLIO
+from services.monitor.sync import LOOK, ORDERS, PORTFOLIO
 
 REFRESH_AFTER = timedelta(seconds=60)
 
@@ -41,7 +41,7 @@ async def sync_now(command: SyncNow, ctx: Context, deps: Deps) -> Reply:
 
 async def _read_now(unit: Unit, account: Account, deps: Deps) -> None:
     await store_accounts.hint(unit, account.account_key, hot_for=timedelta(seconds=deps.settings.hot_sync_s))
-    for kind in (ORDERS, PORTFOLIO):
+    for kind in (ORDERS, PORTFOLIO, LOOK):
         await unit.schedule(kind, account.account_key, None, user=account.username, replace=False)
 
 
@@ -93,10 +93,14 @@ async def get_account(query: GetAccount, ctx: Context, deps: Deps) -> dict[str, 
             raise NotFound("no such account")
         if is_old(account.portfolio_synced_at, deps.clock.now()):
             await _read_now(unit, account, deps)
+        held = await store.held(unit, account.account_key)
         return {
             "status": (await store_portfolio.statuses(unit)).get(account.account_key),
-            "positions": await store_portfolio.positions(unit, account),
-            "orders": await store.working_orders(unit, account.account_key),
+            "positions": store_portfolio.labelled(await store_portfolio.positions(unit, account), held),
+            "orders": [
+                *await store.working_orders(unit, account.account_key),
+                *await store_findings.foreign(unit, account.account_key),
+            ],
             "executions": await store_portfolio.executions(unit, limit=50, account_key=account.account_key),
             "synced_at": account.portfolio_synced_at,
         }

@@ -16,12 +16,12 @@ from libs.common.messages.orders import (
 )
 from libs.common.messages.pricing import Marks
 from libs.common.messages.trade import TradeRow
-from services.monitor import store, store_accounts, store_incidents
+from services.monitor import store, store_accounts, store_findings, store_incidents
 from services.monitor.deps import Deps
 from services.monitor.reconcile import OurTrade, crosses_exit, is_hot, is_over
 from services.monitor.store_incidents import Cause
 from services.monitor.stream import FOLLOW
-from services.monitor.sync import ORDERS, PORTFOLIO
+from services.monitor.sync import LOOK, ORDERS, PORTFOLIO
 
 MONITOR_ORDERS = "monitor-orders"
 
@@ -52,6 +52,8 @@ async def watch(unit: Unit, trade: OurTrade, account_name: str | None, deps: Dep
     await unit.schedule(ORDERS, key, now + timedelta(seconds=pause_s), user=trade.username, replace=False)
     if not is_over(trade):
         await unit.schedule(FOLLOW, key, None, user=trade.username, replace=False)
+    look_at = now + timedelta(seconds=deps.settings.look_s)
+    await unit.schedule(LOOK, key, look_at, user=trade.username, replace=False)
 
 
 @consume(ConcernRaised, durable=MONITOR_ORDERS, accept=LATEST)
@@ -71,6 +73,11 @@ async def on_concern_raised(fact: ConcernRaised, ctx: Context, deps: Deps) -> No
             account_id=fact.account_id,
         )
         await store_incidents.open_incident(unit, ctx.user, cause, fact.since_at)
+        if fact.trade_id is not None and fact.broker_mode is not None and fact.account_id is not None:
+            # One open incident for one thing: what a look found of the same kind is told by orders now.
+            key = store_accounts.account_key(fact.broker_mode, fact.account_id)
+            found = store_findings.cause_key(key, fact.kind, fact.trade_id)
+            await store_incidents.end_incident(unit, ctx.user, found, fact.since_at)
 
 
 @consume(ConcernEnded, durable=MONITOR_ORDERS, accept=LATEST)

@@ -25,6 +25,7 @@ from libs.common.messages.vocabulary import (
     BrokerMode,
     OrderRole,
     OrderStatus,
+    Protection,
     TradeStatus,
 )
 
@@ -74,6 +75,9 @@ class OurTrade:
     tp_price: Decimal | None
     orders: tuple[OurOrder, ...]
     key_version: int
+    protection: Protection = Protection.NONE
+    rests: bool = True
+    """Its row has not changed for a while: the broker's lists may lag behind what was just done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,7 @@ def reconcile(
     trades: Iterable[OurTrade], seen: Mapping[str, Seen], reports: Iterable[OrderReport], now: datetime
 ) -> Findings:
     """Compare one account's report with our view of it. Time: `now` stamps the facts."""
-    owners = _Owners(trades)
+    owners = Owners(trades)
     changed: list[tuple[OrderChanged, int]] = []
     unpriced: list[str] = []
     reported: set[str] = set()
@@ -179,7 +183,7 @@ def is_over(trade: OurTrade) -> bool:
     return trade.status is TradeStatus.CLOSED and all(order.status in TERMINAL_ORDERS for order in trade.orders)
 
 
-class _Owners:
+class Owners:
     """Whose order a report is: by broker id first, then by our tag (a group's tag sits on its parent)."""
 
     def __init__(self, trades: Iterable[OurTrade]) -> None:

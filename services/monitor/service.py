@@ -16,6 +16,7 @@ from services.monitor import answers, handlers
 from services.monitor.access import Access
 from services.monitor.counting import count_incidents
 from services.monitor.deps import Deps
+from services.monitor.looking import look_at
 from services.monitor.settings import Settings
 from services.monitor.stream import follow_account
 from services.monitor.sync import sync_orders, sync_portfolio
@@ -69,7 +70,7 @@ def build(settings: Settings) -> Service:
             handlers.on_credentials_changed,
         ),
         hears=(handlers.on_marks,),
-        jobs=(sync_orders, sync_portfolio, follow_account),
+        jobs=(sync_orders, sync_portfolio, look_at, follow_account),
         background=(
             handlers.rebuild,
             count_incidents,

@@ -25,6 +25,11 @@ class Settings(BudgetSettings, BreakerSettings):
     hot_sync_s: float = Field(default=5.0, gt=0, description="the same while something is about to happen")
     idle_sync_s: float = Field(default=600.0, gt=0, description="the same where nothing of ours lives any more")
     portfolio_sync_s: float = Field(default=30.0, gt=0, description="how often balances and positions are read")
+    look_s: float = Field(default=60.0, gt=0, description="how often an account is compared in full with our trades")
+    position_lag_s: float = Field(
+        default=10.0, ge=0, description="how long a trade's row must rest before positions are held against it"
+    )
+    repair_ask_s: float = Field(default=60.0, gt=0, description="how often a repair is asked for while it is needed")
     hint_delay_s: float = Field(default=0.02, ge=0, description="how long hints of one burst are gathered")
     asks_per_cycle: int = Field(default=10, ge=1, description="most orders asked by id in one cycle")
     event_stream: bool = Field(default=True, description="follow the broker's account stream where there is one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -13,7 +14,15 @@ from sqlalchemy.dialects.postgresql import insert
 from libs.common.db import Unit
 from libs.common.messages.monitor import OrderChanged
 from libs.common.messages.trade import TradeRow
-from libs.common.messages.vocabulary import TERMINAL_ORDERS, BrokerMode, OrderRole, OrderStatus, TradeStatus
+from libs.common.messages.vocabulary import (
+    TERMINAL_ORDERS,
+    BrokerMode,
+    OrderRole,
+    OrderStatus,
+    Protection,
+    TradeStatus,
+)
+from services.monitor.account_view import held_of
 from services.monitor.reconcile import OurOrder, OurTrade, Seen, is_over
 from services.monitor.store_accounts import account_key
 from services.monitor.tables import accounts, seen_orders, tracked
@@ -46,6 +55,7 @@ def ours(row: TradeRow) -> OurTrade:
             for order in row.orders
         ),
         key_version=row.key_version,
+        protection=row.protection,
     )
 
 
@@ -66,6 +76,7 @@ async def keep_trade(unit: Unit, trade: OurTrade) -> bool:
         "key_version": trade.key_version,
         "changed_at": func.now(),
         "is_over": is_over(trade),
+        "protection": trade.protection.value,
     }
     statement = insert(tracked).values(values)
     newer = {name: statement.excluded[name] for name in values if name not in ("trade_id", "username")}
@@ -94,13 +105,19 @@ def _trade(row: Any) -> OurTrade:
             for order in row.orders
         ),
         key_version=row.key_version,
+        protection=Protection(row.protection),
+        rests=getattr(row, "rests", True),
     )
 
 
-async def trades_of(unit: Unit, key: str, *, over_within: timedelta) -> tuple[OurTrade, ...]:
-    """List an account's live trades, and those that ended a moment ago: a late fill must find its owner."""
+async def trades_of(unit: Unit, key: str, *, over_within: timedelta, rests_s: float = 0.0) -> tuple[OurTrade, ...]:
+    """List an account's live trades, and those that ended a moment ago: a late fill must find its owner.
+
+    `rests_s` is how long a row must not have changed to count as resting.
+    """
     recent = tracked.c.changed_at > func.now() - over_within
-    rows = await unit.all(select(tracked).where(tracked.c.account_key == key, ~tracked.c.is_over | recent))
+    rests = (tracked.c.changed_at <= func.now() - timedelta(seconds=rests_s)).label("rests")
+    rows = await unit.all(select(tracked, rests).where(tracked.c.account_key == key, ~tracked.c.is_over | recent))
     return tuple(_trade(row) for row in rows)
 
 
@@ -117,6 +134,7 @@ async def working_orders(unit: Unit, key: str) -> list[dict[str, Any]]:
     rows = [_trade(row) for row in await unit.all(statement)]
     return [
         {
+            "is_ours": True,
             "trade_id": trade.trade_id,
             "occ_symbol": trade.occ_symbol,
             "role": order.role,
@@ -129,6 +147,15 @@ async def working_orders(unit: Unit, key: str) -> list[dict[str, Any]]:
         for order in trade.orders
         if order.status not in TERMINAL_ORDERS
     ]
+
+
+async def held(unit: Unit, key: str) -> dict[str, int]:
+    """Count what our trades hold of each contract of an account."""
+    rows = await unit.all(select(tracked).where(tracked.c.account_key == key, ~tracked.c.is_over))
+    found: dict[str, int] = defaultdict(int)
+    for trade in map(_trade, rows):
+        found[trade.occ_symbol] += held_of(trade)
+    return found
 
 
 # ── orders seen ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, delete, func, or_, select, update
@@ -35,6 +35,11 @@ class Account:
     problem_detail: str | None
     problem_since: datetime | None
     quiet_looks: int = 0
+    doubtful_since: datetime | None = None
+    doubt_reason: str | None = None
+    doubt_digest: str | None = None
+    listed_on: date | None = None
+    """The New York day on which the list of orders last held something."""
 
 
 def account_key(mode: BrokerMode, account_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,15 +27,18 @@ async def keep_status(unit: Unit, account: Account, status: AccountStatus, at: d
     await unit.run(statement.on_conflict_do_update(index_elements=["account_key"], set_=changed))
 
 
-async def keep_holdings(unit: Unit, account: Account, holdings: Iterable[Holding], at: datetime) -> None:
-    """Replace all holdings of an account at once."""
-    await unit.run(delete(active_positions_cache).where(active_positions_cache.c.account_key == account.account_key))
+async def keep_holdings(unit: Unit, account: Account, holdings: Iterable[Holding], at: datetime) -> bool:
+    """Replace all holdings of an account at once; says whether any quantity changed."""
+    table = active_positions_cache
+    gone = delete(table).where(table.c.account_key == account.account_key).returning(table.c.symbol, table.c.quantity)
+    before = {row.symbol: row.quantity for row in await unit.all(gone)}
     rows = [
         {"account_key": account.account_key, "username": account.username, "timestamp": at, **asdict(holding)}
         for holding in holdings
     ]
     if rows:
         await unit.run(insert(active_positions_cache).values(rows))
+    return before != {row["symbol"]: row["quantity"] for row in rows}
 
 
 async def filled_before(unit: Unit, key: str, order_ids: Iterable[str]) -> dict[str, tuple[Decimal, Decimal]]:
@@ -83,6 +86,11 @@ async def positions(unit: Unit, account: Account) -> list[dict[str, Any]]:
     rows = await unit.all(select(table).where(table.c.account_key == account.account_key).order_by(table.c.symbol))
     unfilled = dict.fromkeys(("delta", "gamma", "theta", "vega", "iv", "greeks_source"))
     return [{"account_id": account.account_id, **unfilled, **_shown(row)} for row in rows]
+
+
+def labelled(positions: list[dict[str, Any]], held: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Say of each holding how much of it is not ours. Units: contracts or shares."""
+    return [one | {"foreign_qty": one["quantity"] - held.get(one["symbol"], 0)} for one in positions]
 
 
 async def executions(

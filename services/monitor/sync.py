@@ -35,6 +35,7 @@ from services.monitor.store_accounts import Account
 
 ORDERS = "sync_orders"
 PORTFOLIO = "sync_portfolio"
+LOOK = "look"
 LATE_NEWS = timedelta(hours=24)
 """How long after its end a trade still owns what the broker says of its orders."""
 
@@ -63,7 +64,11 @@ async def sync_orders(work: Job, deps: Deps) -> datetime | timedelta | None:
         most = deps.settings.asks_per_cycle
         most = max(1, most // 3) if watch.is_kept_hot(deps.clock.now()) else most
         ask = partial(to_ask, trades, parents=parents, most=most, turn=work.run)
-        reports = await read_orders(broker, ask)
+        if account.doubtful_since is not None:
+            ask = partial(_ask_all, trades, parents, most, work.run)
+        listed, asked = await read_orders(broker, ask)
+        # What cannot be believed is not told: while in doubt only what was read by its id is.
+        reports = asked if account.doubtful_since is not None else (*listed, *asked)
     except AppError as error:
         await note_failure(account, error, deps)
         now = deps.clock.now()
@@ -98,14 +103,21 @@ def is_first_or_broken(account: Account) -> bool:
     return account.orders_synced_at is None or account.portfolio_synced_at is None or account.problem is not None
 
 
+def _ask_all(
+    trades: Sequence[OurTrade], parents: dict[str, str], most: int, turn: int, _: frozenset[str]
+) -> tuple[str, ...]:
+    """Ask for every living order of ours by its id, whatever a list says of it."""
+    return to_ask(trades, frozenset(), parents, most=most, turn=turn)
+
+
 async def read_orders(
     broker: BrokerProvider, ask: Callable[[frozenset[str]], tuple[str, ...]]
-) -> tuple[OrderReport, ...]:
-    """Read the list, then by id whatever of ours it left out. Raises: UpstreamError."""
+) -> tuple[tuple[OrderReport, ...], tuple[OrderReport, ...]]:
+    """Read the list, and by id whatever of ours it left out. Raises: UpstreamError."""
     listed = await broker.orders()
     reported = frozenset(order.id for report in listed for order in (report, *report.flat()))
     asked = await asyncio.gather(*(_by_id(broker, order_id) for order_id in ask(reported)))
-    return (*listed, *(report for report in asked if report is not None))
+    return listed, tuple(report for report in asked if report is not None)
 
 
 async def _by_id(broker: BrokerProvider, order_id: str) -> OrderReport | None:
@@ -177,7 +189,11 @@ async def sync_portfolio(work: Job, deps: Deps) -> datetime | timedelta | None:
         is_watched = await store_accounts.account(unit, work.key, lock=True) is not None
         if is_watched and await jobs.finish(unit, work, due):
             await store_portfolio.keep_status(unit, account, portfolio.status_of(balance), now)
-            await store_portfolio.keep_holdings(unit, account, portfolio.holdings(positions, now), now)
+            moved = await store_portfolio.keep_holdings(unit, account, portfolio.holdings(positions, now), now)
+            if moved and trades:
+                # What moved a position has to do with orders: both are asked for at once.
+                for kind in (ORDERS, LOOK):
+                    await unit.schedule(kind, account.account_key, None, user=user, replace=False)
             is_well = await store_accounts.portfolio_synced(unit, account.account_key, now)
     if is_well is not None:
         await _say_better(account, ORDERS, deps, is_well=is_well)

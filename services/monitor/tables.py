@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Numeric, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Integer, MetaData, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.tables import chassis
@@ -30,6 +30,7 @@ tracked = Table(
     Column("key_version", BigInteger, nullable=False),
     Column("changed_at", AT, nullable=False, server_default=text("now()")),
     Column("is_over", Boolean, nullable=False, server_default=text("false")),
+    Column("protection", Text, nullable=False, server_default=text("'NONE'")),
     Index("tracked_by_user", "username", "account_key"),
     Index("tracked_by_account", "account_key", postgresql_where=text("not is_over")),
     Index("tracked_by_ticker", "ticker", postgresql_where=text("not is_over")),
@@ -53,6 +54,10 @@ accounts = Table(
     Column("problem_since", AT),
     Column("key_version", BigInteger, nullable=False, server_default=text("0")),
     Column("quiet_looks", Integer, nullable=False, server_default=text("0")),
+    Column("doubtful_since", AT),
+    Column("doubt_reason", Text),
+    Column("doubt_digest", Text),
+    Column("listed_on", Date),
     Index("accounts_by_user", "username"),
 )
 """The broker accounts that are watched, and how their last read went."""
@@ -75,6 +80,40 @@ seen_orders = Table(
     Index("seen_orders_by_user", "username"),
 )
 """What was last told of each broker order."""
+
+standing = Table(
+    "standing",
+    metadata,
+    Column("account_key", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("key_version", BigInteger, nullable=False),
+    Column("looks", Integer, nullable=False),
+    Column("asked_at", AT),
+    Index("standing_by_user", "username"),
+)
+"""What the last full look at an account found: a finding counts once the next one agrees."""
+
+foreign_orders = Table(
+    "foreign_orders",
+    metadata,
+    Column("account_key", Text, primary_key=True),
+    Column("broker_order_id", Text, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("occ_symbol", Text),
+    Column("symbol", Text),
+    Column("side", Text),
+    Column("type", Text),
+    Column("status", Text, nullable=False),
+    Column("qty", Integer, nullable=False),
+    Column("filled_qty", Integer, nullable=False),
+    Column("price", Numeric),
+    Column("stop", Numeric),
+    Column("created_at", AT),
+    Index("foreign_orders_by_user", "username"),
+)
+"""Orders of today's session that are not ours, as last seen: shown, never touched."""
 
 account_status_cache = Table(
     "account_status_cache",
