@@ -48,6 +48,7 @@ class PlayedBroker:
     asked: list[str] = field(default_factory=list)
     mode: BrokerMode = BrokerMode.PAPER
     session: MarketState = MarketState.OPEN
+    holds: dict[str, int] = field(default_factory=lambda: {OCC: 2})
 
     async def orders(self) -> tuple[OrderReport, ...]:
         self.asked.append("orders")
@@ -66,7 +67,10 @@ class PlayedBroker:
         return ClockReport(market_date=now.date(), state=self.session, market_now=now, follows_calendar=False)
 
     async def positions(self) -> tuple[PositionReport, ...]:
-        return (PositionReport(symbol=OCC, qty=Decimal(2), cost_basis_usd=Decimal(840)),)
+        return tuple(
+            PositionReport(symbol=symbol, qty=Decimal(qty), cost_basis_usd=Decimal(420 * qty))
+            for symbol, qty in self.holds.items()
+        )
 
     async def balances(self) -> BalanceReport:
         return BalanceReport(account_id="VA1", account_type="margin", total_equity_usd=Decimal(5000))
