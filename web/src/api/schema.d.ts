@@ -749,9 +749,7 @@ export interface components {
             /** Positions */
             positions: components["schemas"]["Position"][];
             /** Orders */
-            orders: {
-                [key: string]: unknown;
-            }[];
+            orders: components["schemas"]["AccountOrder"][];
             /** Executions */
             executions: components["schemas"]["Execution"][];
             /** Synced At */
@@ -770,6 +768,39 @@ export interface components {
             status?: components["schemas"]["AccountStatus"] | null;
             /** Synced At */
             synced_at?: string | null;
+        };
+        /**
+         * AccountOrder
+         * @description One order of an account. Of ours those that live; of others' all of today's session. Units: USD per share.
+         */
+        AccountOrder: {
+            /** Is Ours */
+            is_ours: boolean;
+            /** Trade Id */
+            trade_id: string | null;
+            role: components["schemas"]["OrderRole"] | null;
+            /** Broker Order Id */
+            broker_order_id: string | null;
+            /** Occ Symbol */
+            occ_symbol: string | null;
+            /** Symbol */
+            symbol?: string | null;
+            /** Side */
+            side?: string | null;
+            /** Type */
+            type?: string | null;
+            /** Status */
+            status: string;
+            /** Qty */
+            qty: number;
+            /** Filled Qty */
+            filled_qty: number;
+            /** Price */
+            price?: string | null;
+            /** Stop */
+            stop?: string | null;
+            /** Created At */
+            created_at?: string | null;
         };
         /**
          * AccountStatus
@@ -1423,6 +1454,8 @@ export interface components {
             symbol: string;
             /** Quantity */
             quantity: string;
+            /** Foreign Qty */
+            foreign_qty: string;
             /** Avg Price */
             avg_price: string | null;
             /** Market Value */
