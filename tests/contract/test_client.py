@@ -82,6 +82,28 @@ async def test_every_write_ends_in_one_of_three_ways_and_is_sent_once(
     assert len(script.requests) == 3
 
 
+BODIES = [b"", b"{", b"[]", b'"text"', b'{"order":{"id":1,"status":"ok"}}', b"<html>", b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", [400, 401, 403, 429])
+async def test_a_refusing_status_is_a_refusal_whatever_its_body(status: int, body: bytes) -> None:
+    script = Script(httpx.Response(status, content=body))
+    with pytest.raises((UpstreamRefused, UpstreamAuth, UpstreamUnavailable)) as ended:
+        await broker(script).place(LIMIT)
+    assert (type(ended.value) is UpstreamUnavailable) == (status == 429)
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", [402, 404, 405, 409, 410, 422, 451, 500, 503, 504])
+async def test_any_other_status_leaves_an_order_unknown_whatever_its_body(status: int, body: bytes) -> None:
+    script = Script(httpx.Response(status, content=body))
+    with pytest.raises(OutcomeUnknown):
+        await broker(script).place(LIMIT)
+    assert len(script.requests) == 1
+
+
 async def test_a_throttled_write_says_when_to_come_back() -> None:
     script = Script(response("fault_rate_limit.json", 429, {"Retry-After": "7"}))
     with pytest.raises(UpstreamUnavailable) as ended:
