@@ -21,7 +21,7 @@ from libs.common.messages.vocabulary import (
 )
 from services.orders import protection
 from services.orders.steps import Moment
-from services.orders.trade import OpenConcern, View
+from services.orders.trade import Group, OpenConcern, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
     """List what is wrong now."""
     symbol = view.trade.occ_symbol
     wrong: list[Found] = []
-    wrong += _unknown(view, symbol)
+    wrong += [*_unknown(view, symbol), *_odd(view, moment)]
     slow = [o.cancel_first_at for o in view.orders if not o.is_terminal and o.cancel_first_at]
     if any(moment.at(at, moment.waits.cancel_alarm_s) is None for at in slow):
         wrong.append(Found("cancel_unconfirmed", Severity.ERROR, f"{symbol}: the broker does not confirm a cancel"))
@@ -82,6 +82,22 @@ def _unknown(view: View, symbol: str) -> list[Found]:
         "Compare with the broker's own list, then name its order there, or say that there is none"
     )
     return [Found("unsettled_order", Severity.ERROR, text)]
+
+
+def _odd(view: View, moment: Moment) -> list[Found]:
+    """Find orders that the broker has, but shows for long as neither working nor over."""
+    for order in view.orders:
+        if order.is_terminal or order.group_order_id is None:
+            continue
+        held_back = order.sent_as is Group.OTOCO and order.role is not OrderRole.ENTRY
+        is_told = held_back or order.role is OrderRole.CLOSE
+        pending_since = None if order.confirmed_at or is_told else order.answered_at
+        since = order.odd_since or pending_since
+        if since is not None and moment.at(since, moment.waits.odd_alarm_s) is None:
+            shown = "in a state nobody knows" if order.odd_since else "as not yet accepted"
+            text = f"{view.trade.occ_symbol}: the broker keeps showing order {order.group_order_id} {shown}; look there"
+            return [Found("odd_order", Severity.ERROR, text)]
+    return []
 
 
 def changes(view: View, moment: Moment) -> tuple[Change, ...]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from libs.common.messages.vocabulary import OrderRole, OrderStatus
@@ -33,6 +33,10 @@ _RANK = {
 _ENDED = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
 
 
+ERROR_STANDS = timedelta(seconds=1)
+"""A second look that says `error` so long after the first is another look, not the same one told twice."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One of our orders as the broker shows it."""
@@ -48,6 +52,8 @@ class Report:
     """The broker has not yet let it past its own checks."""
     is_odd: bool = False
     """The broker's word means neither working nor over."""
+    is_error: bool = False
+    """Its word is an error: over, once a second look says so again."""
     reason: str | None = None
     broker_at: datetime | None = None
     created_at: datetime | None = None
@@ -65,6 +71,8 @@ def merge(order: Order, report: Report, now: datetime) -> Order:
     if filled and not price:
         return looked
     status = report.status
+    if report.is_error and order.odd_since is not None and now >= order.odd_since + ERROR_STANDS:
+        status = OrderStatus.REJECTED
     guessed = order.reason in INFERRED and order.broker_order_id is None
     if not guessed and order.is_terminal and filled == order.filled_qty:
         return order
@@ -89,7 +97,7 @@ def merge(order: Order, report: Report, now: datetime) -> Order:
         filled_at=at if filled > order.filled_qty else order.filled_at,
         fill_seen_at=order.fill_seen_at or (now if filled else None),
         ended_at=(None if guessed else order.ended_at) or (at if ended else None),
-        reason=(None if guessed else order.reason) or (report.reason if ended else None),
+        reason=(None if guessed else order.reason) or (_ending(report) if ended else None),
         look_at=None,
         doubt=None,
         odd_since=(order.odd_since or now) if report.is_odd and not ended else None,
@@ -103,3 +111,7 @@ def _rested_at(order: Order, report: Report, at: datetime) -> datetime | None:
     if order.sent_as is not Group.OTOCO or order.role is OrderRole.ENTRY:
         return report.created_at or at
     return None if report.status in _ENDED and not report.filled_qty else at
+
+
+def _ending(report: Report) -> str | None:
+    return report.reason or ("the broker shows it as an error" if report.is_error else None)

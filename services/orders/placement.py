@@ -53,7 +53,7 @@ def plan(view: View, moment: Moment) -> Step:
 
 
 def _working(view: View, order: Order, moment: Moment) -> Step:
-    if order.confirmed_at is None:
+    if order.confirmed_at is None or order.odd_since is not None:
         return read_or_wait(order, moment)
     if otoco.must_go(view, order):
         return cancel_or_read(order, moment)

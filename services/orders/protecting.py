@@ -57,7 +57,7 @@ def _live(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
     leaving = next((order for order in live if order.cancel_at or _must_go(view, order, moment)), None)
     if leaving is not None:
         return cancel_or_read(leaving, moment)
-    unsure = next((order for order in live if order.confirmed_at is None), None)
+    unsure = next((order for order in live if order.confirmed_at is None or order.odd_since is not None), None)
     if unsure is not None:
         return read_or_wait(unsure, moment)
     misfit = protection.wanted(view) - {o.role for o in live} or any(o.remaining_qty != view.held_qty for o in live)

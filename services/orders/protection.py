@@ -32,7 +32,7 @@ def wanted(view: View) -> frozenset[OrderRole]:
 
 def covered_qty(view: View, role: OrderRole) -> int:
     """Return how many contracts have an exit of this kind seen resting."""
-    seen = (o for o in view.orders if o.role is role and o.is_working and o.confirmed_at)
+    seen = (o for o in view.orders if o.role is role and o.is_working and o.confirmed_at and not o.odd_since)
     return sum(order.remaining_qty for order in seen if otoco.protects(view, order))
 
 

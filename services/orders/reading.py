@@ -23,6 +23,7 @@ _WORDS: dict[BrokerWord, OrderStatus] = {
     BrokerWord.REJECTED: OrderStatus.REJECTED,
 }
 _PENDING = frozenset({BrokerWord.PENDING, BrokerWord.HELD, BrokerWord.ERROR, BrokerWord.UNRECOGNISED})
+_ODD = frozenset({BrokerWord.ERROR, BrokerWord.UNRECOGNISED})
 _STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
@@ -39,9 +40,7 @@ def reports_of(orders: tuple[Order, ...], report: OrderReport) -> tuple[Report, 
 def report_of_fact(view: View, fact: OrderChanged) -> Report | None:
     """Return what monitor's news says of one of our orders; None when it is about none of them."""
     ours = next((order for order in view.orders if order.broker_order_id == fact.broker_order_id), None)
-    if ours is None:
-        same = [o for o in view.orders if o.tag == fact.tag or o.group_order_id == fact.parent_broker_order_id]
-        ours = next((o for o in same if o.role is fact.role and o.broker_order_id is None), None)
+    ours = ours or next((order for order in view.orders if _is_about(fact, order)), None)
     if ours is None:
         return None
     return Report(
@@ -54,6 +53,18 @@ def report_of_fact(view: View, fact: OrderChanged) -> Report | None:
         reason=fact.reason,
         broker_at=fact.broker_at,
     )
+
+
+def _is_about(fact: OrderChanged, order: Order) -> bool:
+    """Say whether news is about an order whose own id is not yet known: by its tag, or by its group and its role."""
+    if order.broker_order_id is not None:
+        return False
+    by_tag = fact.tag is not None and order.tag == fact.tag
+    by_group = fact.parent_broker_order_id is not None and order.group_order_id == fact.parent_broker_order_id
+    if order.sent_as is Group.SINGLE:
+        # A single order is no group's: what carries its tag is it, whatever role was guessed.
+        return by_tag and fact.parent_broker_order_id is None
+    return (by_tag or by_group) and order.role is fact.role
 
 
 def _ours(orders: tuple[Order, ...], flat: OrderReport, top: OrderReport) -> Order | None:
@@ -81,6 +92,8 @@ def _report(ours: Order, flat: OrderReport, top: OrderReport) -> Report:
         broker_order_id=flat.id,
         group_order_id=top.id,
         is_pending=flat.status in _PENDING,
+        is_odd=flat.status in _ODD,
+        is_error=flat.status is BrokerWord.ERROR,
         reason=flat.reason or top.reason,
         broker_at=flat.transaction_at,
         created_at=flat.created_at,

@@ -74,10 +74,11 @@ def check_none(view: View, seen: Seen, moment: Moment) -> None:
         if doubt is not None:
             raise InvalidInput(f"{doubt}; ask again when the broker shows everything")
         change = evidence.unexplained(view, first, seen) - _executed_by_others(view, first, seen, moment)
-        if change > 0 and first.role is OrderRole.ENTRY:
+        buys = any(order.role in (OrderRole.ENTRY, OrderRole.COVER) for order in view.by_tag(tag))
+        if change > 0 and buys:
             words = f"the account holds {change:f} of {view.trade.occ_symbol} more than is explained"
             raise InvalidInput(f"{words}; name the order that bought them")
-        if change < 0 and first.role is not OrderRole.ENTRY:
+        if change < 0 and not buys:
             words = f"the account holds {-change:f} of {view.trade.occ_symbol} less than is explained"
             raise InvalidInput(f"{words}; name the order that sold them")
 

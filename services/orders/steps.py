@@ -8,7 +8,10 @@ from decimal import Decimal
 
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
 from services.orders.merging import NOT_PLACED
-from services.orders.trade import ActionState, Order
+from services.orders.trade import ActionState, Group, Order
+
+SOON_READS = 24
+"""After so many reads, a minute or two, an order is in no hurry any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,10 @@ class Waits:
     send_by_s: float = 10.0
     confirm_first_s: float = 0.05
     confirm_last_s: float = 5.0
+    confirm_slow_s: float = 30.0
+    """Between reads of an order that stays in a state which is neither working nor over."""
+    odd_alarm_s: float = 30.0
+    """How long an order may stay so before somebody is told."""
     settle_s: float = 1.2
     """A second look at new exits: a stop on the wrong side takes its group down up to a second after "ok"."""
     look_every_s: float = 3.0
@@ -204,7 +211,8 @@ def read_or_wait(order: Order, moment: Moment) -> Step:
     if order.group_order_id is None:
         return Look(order.tag)
     waits = moment.waits
-    gap = min(waits.confirm_first_s * 1.5 ** min(order.reads - 1, 20), waits.confirm_last_s)
+    last_s = waits.confirm_last_s if order.reads < SOON_READS else waits.confirm_slow_s
+    gap = min(waits.confirm_first_s * 1.5 ** min(order.reads - 1, 20), last_s)
     until = moment.at(order.read_at, gap) if order.reads else None
     return Wait(until) if until else Read(order.group_order_id)
 
@@ -238,7 +246,7 @@ def evidence_gap_s(order: Order, waits: Waits) -> float:
     An exit's may be short where nobody else has lots in the contract: were it there after all, the broker itself would
     refuse to sell as much again. With lots of others, or when nobody could tell, it would sell theirs.
     """
-    is_exit = order.role not in (OrderRole.ENTRY, OrderRole.COVER)
+    is_exit = order.role not in (OrderRole.ENTRY, OrderRole.COVER) and order.sent_as is not Group.OTOCO
     return waits.look_gap_exit_s if is_exit and order.base_qty == 0 else waits.look_gap_entry_s
 
 
