@@ -8,11 +8,15 @@
 | new bracket | legs INTENT, SENT        | a close: the intent is never sent                       | order tag   |
 | record      | REJECTED                 | the old bracket goes back, by the same steps            | order tag   |
 | confirm     | prices change, DONE      | refused too: FAILED; protect repairs, or the stop sells | broker id   |
+| afterwards  | none                     | refused after all: the old prices are asked for again   | order tag   |
 """
 
 from __future__ import annotations
 
-from libs.common.messages.vocabulary import OrderStatus
+from collections.abc import Sequence
+from decimal import Decimal
+
+from libs.common.messages.vocabulary import OrderRole, OrderStatus
 from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
     EndAction,
@@ -70,6 +74,27 @@ def _next_try(view: View, adjust: Action, own: tuple[Order, ...]) -> Step:
         return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
     words = next((order.reason for order in own if order.reason), None) or "the new exits were refused"
     return EndAction(adjust.id, ActionState.FAILED, words)
+
+
+def replaced(view: View, refused: tuple[Order, ...]) -> tuple[Decimal | None, Decimal | None] | None:
+    """Return stop and target of the exits that an adjust took down for ones which were refused after all."""
+    if not all(order.action_id for order in refused) or prices_of(refused) != (
+        view.trade.sl_price,
+        view.trade.tp_price,
+    ):
+        return None
+    brackets = [order for order in view.orders if order.role in BRACKET_ROLES and order.tag != refused[0].tag]
+    taken_down = [order for order in brackets if order.cancel_at and order.confirmed_at and not order.reason]
+    if not taken_down:
+        return None
+    old = prices_of(tuple(order for order in brackets if order.tag == taken_down[-1].tag))
+    return None if old == prices_of(refused) else old
+
+
+def prices_of(legs: Sequence[Order]) -> tuple[Decimal | None, Decimal | None]:
+    """Return the stop and the target that a bracket was sent with."""
+    sl = next((order.stop for order in legs if order.role is OrderRole.STOP_LOSS), None)
+    return sl, next((order.price for order in legs if order.role is OrderRole.TAKE_PROFIT), None)
 
 
 def _tags(orders: tuple[Order, ...]) -> list[str]:

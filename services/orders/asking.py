@@ -102,6 +102,12 @@ def repriced(view: View, action_id: str, sl: Decimal | None, tp: Decimal | None,
     return lifecycle.repriced(view, sl, tp, now)
 
 
+def restored(view: View, sl: Decimal | None, tp: Decimal | None, words: str, now: datetime) -> View:
+    """Take back an adjust whose exits the broker refused after all."""
+    text = f"the broker refused the new exits: {words}; stop {sl} and target {tp} are asked for again"
+    return lifecycle.repriced(view.noting(Event(kind="adjust", text=text)), sl, tp, now)
+
+
 def postponed(view: View, action_id: str, until: datetime, now: datetime) -> View:
     """Let a queued action wait on."""
     return view.with_action(replace(_action(view, action_id), due_at=max(until, now)))

@@ -14,6 +14,7 @@ from services.orders.steps import (
     Moment,
     Reprice,
     RequestClose,
+    Restore,
     Void,
 )
 from services.orders.trade import ActionState, View
@@ -41,3 +42,5 @@ def decided(  # noqa: PLR0911 - one answer per step
             return asking.ended(view, action_id, state, now, words=words)
         case Reprice(action_id, sl, tp):
             return asking.repriced(view, action_id, sl, tp, now)
+        case Restore(sl, tp, words):
+            return asking.restored(view, sl, tp, words, now)

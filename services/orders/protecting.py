@@ -17,14 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
-from services.orders import otoco, protection
+from services.orders import adjusting, otoco, protection
 from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
     Moment,
     PlaceBracket,
     RequestClose,
+    Restore,
     Send,
     Step,
     Void,
@@ -108,7 +110,10 @@ def _misfit(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
 
 def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
     policy = view.policy.naked_policy
-    tries = failed_tries(brackets, moment)
+    restored = _restored(view, brackets, moment)
+    if restored is not None:
+        return restored
+    tries = failed_tries(brackets, moment, (view.trade.sl_price, view.trade.tp_price))
     held_back = retry_after(brackets, moment) or _by_hand(view, brackets, moment)
     if held_back is None and tries >= moment.waits.repair_tries:
         held_back = refused_sale(view, moment)
@@ -121,8 +126,21 @@ def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
     return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
 
 
-def failed_tries(brackets: tuple[Order, ...], moment: Moment) -> int:
-    """Count the last brackets in a row that the broker did not let rest; those that never reached it do not count."""
+def _restored(view: View, brackets: tuple[Order, ...], moment: Moment) -> Restore | None:
+    """Go back to the prices before an adjust whose exits the broker refused after they were taken for placed."""
+    last = tuple(order for order in brackets if order.tag == brackets[-1].tag)
+    old = adjusting.replaced(view, last) if failed_tries(last, moment) else None
+    words = next((order.reason for order in last if order.reason), None) or "no reason given"
+    return None if old is None else Restore(*old, words)
+
+
+def failed_tries(
+    brackets: tuple[Order, ...], moment: Moment, asked: tuple[Decimal | None, Decimal | None] | None = None
+) -> int:
+    """Count the last brackets in a row that the broker did not let rest, those at the asked prices where given.
+
+    Those that never reached it do not count.
+    """
     tries = 0
     for tag in reversed(list(dict.fromkeys(order.tag for order in brackets))):
         legs = [order for order in brackets if order.tag == tag]
@@ -133,7 +151,7 @@ def failed_tries(brackets: tuple[Order, ...], moment: Moment) -> int:
         taken_down = is_cancelled_by_hand(legs) or any(leg.cancel_at for leg in legs)
         if any(leg.filled_qty for leg in legs) or (taken_down and not refused) or _rested(legs, moment):
             break
-        tries += 1
+        tries += asked is None or adjusting.prices_of(legs) == asked
     return tries
 
 

@@ -22,6 +22,7 @@ from services.orders import (
     handlers_settings,
     marks,
     recovery,
+    stops,
 )
 from services.orders.deps import Deps
 from services.orders.settings import Settings
@@ -55,7 +56,7 @@ def build(settings: Settings) -> Service:
         ),
         consumers=(handlers_facts.on_order_changed, handlers_facts.on_user_registered),
         hears=(marks.on_marks,),
-        jobs=(recovery.advance, recovery.recover, recovery.watch, expiry.find, expiry.settle),
+        jobs=(recovery.advance, recovery.recover, recovery.watch, expiry.find, expiry.settle, stops.find, stops.look),
         background=(
             _standing_jobs,
             counting.count_unknown,
@@ -88,3 +89,4 @@ async def _standing_jobs(deps: Deps) -> None:
     await deps.db.reached()
     await recovery.plan_jobs(deps)
     await expiry.plan_jobs(deps)
+    await stops.plan_jobs(deps)

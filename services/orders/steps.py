@@ -44,6 +44,8 @@ class Waits:
     steady_s: float = 10.0
     """A bracket that ended before it rested this long was a failed try."""
     stop_limit_grace_s: float = 10.0
+    stop_look_s: float = 5.0
+    """How often a stop with a limit is looked at while the market is near it."""
     away_read_s: float = 5.0
     """How often a working entry is read by ourselves while the bus is away."""
     retry_first_s: float = 0.5
@@ -178,6 +180,15 @@ class Reprice:
 
 
 @dataclass(frozen=True, slots=True)
+class Restore:
+    """The adjust's exits were refused after they had been taken for placed: the old prices are asked for again."""
+
+    sl: Decimal | None
+    tp: Decimal | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing to do before `until`; None: until somebody brings news."""
 
@@ -185,7 +196,7 @@ class Wait:
 
 
 Talk = Send | Look | Read | Cancel | PlaceBracket | PlaceSell | ResendEntry | CheckOpen
-Decide = MarkUnknown | Void | BeginClose | RequestClose | FailClose | EndAction | Reprice
+Decide = MarkUnknown | Void | BeginClose | RequestClose | FailClose | EndAction | Reprice | Restore
 Step = Talk | Decide | Wait
 
 

@@ -30,6 +30,15 @@ from orders.trades t
 where t.status in ('OPEN', 'PARTIAL', 'CLOSING') or (t.status = 'FILLED' and t.protection in ('PENDING', 'NAKED'))
 """
 
+# Near: a mark is the middle, so the bid may be at the stop while the mark is well above it.
+_STOP_LIMITS = """
+select coalesce(json_agg(json_build_array(t.id, t.username)), '[]')::text
+from orders.broker_orders o
+join orders.trades t on t.id = o.trade_id
+join orders.marks m on m.trade_id = t.id
+where o.type = 'stop_limit' and o.status in ('WORKING', 'PARTIAL') and o.role = 'STOP_LOSS' and t.status = 'FILLED'
+and ($1::boolean or m.current_price is null or m.current_price <= o.stop * 1.25 or o.triggered_at is not null)
+"""
 
 _EXPIRING = """
 select coalesce(json_agg(json_build_array(t.id, t.username, t.occ_symbol,
@@ -70,6 +79,11 @@ async def interrupted(unit: Unit) -> list[tuple[str, str]]:
 async def working_entries(unit: Unit) -> list[tuple[str, str]]:
     """List trades whose entry works, whose close runs or whose holding lacks exits, with their users."""
     return _pairs(await unit.json(_WORKING_ENTRIES))
+
+
+async def stop_limits(unit: Unit, *, all_of_them: bool) -> list[tuple[str, str]]:
+    """List holdings whose resting stop has a limit and is near the last mark, or every one, with their users."""
+    return _pairs(await unit.json(_STOP_LIMITS, all_of_them))
 
 
 async def unknown_orders(unit: Unit) -> int:

@@ -133,6 +133,7 @@ marks = Table(
     Index("marks_by_user", "username"),
 )
 
+_STOP_LIMIT = "type = 'stop_limit' and status in ('WORKING', 'PARTIAL')"
 broker_orders = Table(
     "broker_orders",
     metadata,
@@ -146,12 +147,15 @@ broker_orders = Table(
     Column("look_qty", Integer),
     _need("created_at", _AT),
     *_may(_AT, "send_by", "sent_at", "answered_at", "confirmed_at", "rested_at", "filled_at", "fill_seen_at"),
-    *_may(_AT, "ended_at", "cancel_first_at", "cancel_at", "read_at", "look_at", "venue_at", "odd_since"),
+    *_may(
+        _AT, "ended_at", "triggered_at", "cancel_first_at", "cancel_at", "read_at", "look_at", "venue_at", "odd_since"
+    ),
     UniqueConstraint("tag", "role", name="broker_orders_one_per_tag"),
     CheckConstraint("filled_qty between 0 and qty", name="broker_orders_filled"),
     Index("broker_orders_by_trade", "trade_id"),
     Index("broker_orders_by_user", "username", "venue_at"),
     Index("broker_orders_by_broker_id", "broker_order_id"),
+    Index("broker_orders_stop_limits", "trade_id", postgresql_where=text(_STOP_LIMIT)),
     Index("broker_orders_unsettled", "trade_id", postgresql_where=text("status in ('INTENT', 'SENT', 'UNKNOWN')")),
 )
 

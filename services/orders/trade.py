@@ -109,6 +109,8 @@ class Order:
     fill_seen_at: datetime | None = None
     """Our time of first seeing it executed: waits are counted from this, a venue's clock may run differently."""
     ended_at: datetime | None = None
+    triggered_at: datetime | None = None
+    """Stops with a limit: our time of first seeing the bid at or below the stop in this session."""
     cancel_first_at: datetime | None = None
     cancel_at: datetime | None = None
     read_at: datetime | None = None

@@ -32,7 +32,7 @@ from libs.common.messages.vocabulary import TERMINAL_ORDERS, BrokerMode, EntryTy
 from libs.common.testing import FakeBus, TestDatabase, eventually
 from libs.common.vault import Vault, new_key
 from libs.market.options import OccSymbol
-from services.orders import expiry, handlers_actions, handlers_place, handlers_resolve, recovery, store_accounts
+from services.orders import expiry, handlers_actions, handlers_place, handlers_resolve, recovery, stops, store_accounts
 from services.orders.accounts import settled_in
 from services.orders.deps import Deps
 from services.orders.settings import Settings
@@ -50,6 +50,8 @@ QUICK = Waits(
     partial_exit_grace_s=0.3,
     orphan_grace_s=0.5,
     away_read_s=0.2,
+    stop_limit_grace_s=0.6,
+    stop_look_s=0.2,
     retry_first_s=0.05,
     retry_last_s=0.5,
     close_retry_s=1.0,
@@ -323,10 +325,12 @@ async def a_house(
             )
             house = House(deps, db, database, sim, bus, user or f"u{new_id()[-12:]}")
             await _settle_in(house, otoco)
-            kinds = (recovery.advance, recovery.recover, recovery.watch, expiry.find, expiry.settle)
+            flows = (recovery.advance, recovery.recover, recovery.watch)
+            kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look]
             runner = JobRunner(db, [replace(job, lease_s=lease_s) for job in kinds], deps, poll_s=0.1)
             await recovery.plan_jobs(deps)
             await expiry.plan_jobs(deps)
+            await stops.plan_jobs(deps)
             running = tasks.create_task(runner.run(stopping))
             try:
                 yield house

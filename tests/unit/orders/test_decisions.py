@@ -15,13 +15,14 @@ from libs.broker.reports import Quote
 from libs.common.errors import LimitExceeded
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus, TradeStatus
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, concerns, lifecycle, limits, looking, protecting, publishing
+from services.orders import asking, brackets, concerns, deciding, lifecycle, limits, looking, protecting, publishing
 from services.orders.brackets import NoMarket, StopPassed
 from services.orders.limits import Exposure, OpenRisk, Wanted
+from services.orders.plan import next_step
 from services.orders.preferences import TradingSettings, changed
-from services.orders.steps import Moment
-from services.orders.trade import BRACKET_ROLES, ActionState, Order, Policy
-from tests.unit.orders.views import NOW, OCC, a_report, a_view, filled, protected, working
+from services.orders.steps import Moment, PlaceBracket, Restore
+from services.orders.trade import BRACKET_ROLES, ActionState, Order, Policy, View
+from tests.unit.orders.views import NOW, OCC, a_leg, a_report, a_view, filled, protected, working
 
 EMPTY = Exposure((), Decimal(0))
 
@@ -259,3 +260,37 @@ def test_a_bracket_that_we_took_down_is_no_failed_try() -> None:
         view = lifecycle.applied(view, (a_report(leg, OrderStatus.CANCELLED),), NOW)
     brackets_of = tuple(order for order in view.orders if order.role in BRACKET_ROLES)
     assert protecting.failed_tries(brackets_of, Moment(NOW)) == 0
+
+
+def refused_after_all(view: View, tag: str) -> View:
+    """Let the broker refuse a bracket that an adjust had been told was placed."""
+    legs = [
+        a_leg(OrderRole.TAKE_PROFIT, tag=tag, price=Decimal("7.00"), action_id="a1"),
+        a_leg(OrderRole.STOP_LOSS, tag=tag, action_id="a1"),
+    ]
+    view = replace(view, orders=(*view.orders, *legs))
+    for leg in legs:
+        view = lifecycle.applied(view, (a_report(leg, OrderStatus.REJECTED, reason="OmsInternalError"),), NOW)
+    return view
+
+
+def test_an_adjust_whose_exits_are_refused_after_all_goes_back_to_the_old_ones() -> None:
+    view = protected()
+    for leg in view.live_bracket:
+        view = lifecycle.cancel_asked(view, leg.group_order_id or "", NOW)
+        view = lifecycle.applied(view, (a_report(leg, OrderStatus.CANCELLED),), NOW)
+    view = lifecycle.repriced(view, Decimal("3.00"), Decimal("7.00"), NOW)
+    view = refused_after_all(view, "bk-new")
+    step = next_step(view, Moment(NOW))
+    assert step == Restore(Decimal("3.00"), Decimal("6.00"), "OmsInternalError")
+    view = deciding.decided(view, step, Moment(NOW), new_id=lambda: "x", new_tag=lambda: "y")
+    assert view.trade.tp_price == Decimal("6.00")
+    assert next_step(view, Moment(NOW)) == PlaceBracket(Decimal("3.00"), Decimal("6.00"))
+
+
+def test_exits_refused_at_other_prices_do_not_count_against_those_that_are_asked_for() -> None:
+    view = refused_after_all(filled(), "bk-new")
+    brackets_of = tuple(order for order in view.orders if order.role in BRACKET_ROLES)
+    assert protecting.failed_tries(brackets_of, Moment(NOW)) == 1
+    assert protecting.failed_tries(brackets_of, Moment(NOW), (Decimal("3.00"), Decimal("6.00"))) == 0
+    assert protecting.failed_tries(brackets_of, Moment(NOW), (Decimal("3.00"), Decimal("7.00"))) == 1

@@ -1,4 +1,4 @@
-"""What the order path learned: ends without an order of ours, and what an unanswered write is judged by."""
+"""What the order path learned: ends without an order, what an unanswered write is judged by, stops that are reached."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ STATEMENTS = (
     "add column odd_since timestamptz",
     "drop index orders.broker_orders_by_user",
     "create index broker_orders_by_user on orders.broker_orders (username, venue_at)",
+    # A stop with a limit behind it, once the market has reached it.
+    "alter table orders.broker_orders add column triggered_at timestamptz",
+    "create index broker_orders_stop_limits on orders.broker_orders (trade_id) "
+    "where type = 'stop_limit' and status in ('WORKING', 'PARTIAL')",
     "alter table orders.trades add column settled_qty integer not null default 0, add column settling_at timestamptz",
 )
 
