@@ -1,8 +1,8 @@
 """Stops entries and background reads at a broker that does not answer, and never an exit, its cancels or its reads.
 
 1. One breaker for each account and host, in each process. `EXIT` calls count, but pass whatever it says.
-2. A failure is a call without an answer or with a 5xx. Any other answer is a success: the broker is there. Our own
-   request budget, a 429 and an answer that cannot be read are neither.
+2. A failure is a call without an answer or with a 5xx. Any other answer is a success: the broker is there
+   (market data alone does not begin the count again). Our own request budget, a 429 and the unreadable are neither.
 3. After its pause a breaker lets reads try, not writes: the first answer closes it, the first failure opens it again.
 """
 
@@ -55,9 +55,9 @@ class Breaker:
         if priority is not Priority.EXIT:
             self.breakers.admit(self, priority, is_read=is_read)
 
-    def answered(self) -> None:
-        """Note that the broker is there."""
-        self.breakers.note(self, None)
+    def answered(self, *, of_market: bool = False) -> None:
+        """Note that the broker is there; of market data, that says little of the account: it only ends a pause."""
+        self.breakers.note(self, None, of_market=of_market)
 
     def failed(self) -> None:
         """Note a call without an answer, or with a 5xx."""
@@ -114,9 +114,11 @@ class Breakers:
             paused_until=until.isoformat(),
         )
 
-    def note(self, breaker: Breaker, failure: NoAnswerYet | None) -> None:
+    def note(self, breaker: Breaker, failure: NoAnswerYet | None, *, of_market: bool = False) -> None:
         """Count how a call ended."""
         circuit = self._troubled.get(breaker)
+        if failure is None and of_market and circuit is not None and circuit.state == CLOSED:
+            return
         if circuit is None:
             if failure is None:
                 return

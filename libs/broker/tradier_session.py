@@ -71,8 +71,12 @@ class CallGate:
         return found
 
     def _tell(self, *, is_answer: bool) -> None:
-        if self.breaker is not None:
-            (self.breaker.answered if is_answer else self.breaker.failed)()
+        if self.breaker is None:
+            return
+        if is_answer:
+            self.breaker.answered(of_market=self.rate_class is RateClass.MARKET)
+        else:
+            self.breaker.failed()
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,17 @@ async def test_an_answer_between_failures_begins_the_count_again() -> None:
     assert broker.until is None
 
 
+async def test_market_data_between_failures_does_not_hide_that_the_account_does_not_answer() -> None:
+    broker = Broker(response("backend_down.txt", 500))
+    for _ in range(3):
+        broker.answers(response("backend_down.txt", 500))
+        await broker.failing(1)
+        broker.answers(response("clock_open.json"))
+        if broker.until is None:
+            await broker.at(Priority.POLL).clock()
+    assert broker.until is not None
+
+
 async def test_a_failing_exit_counts_too() -> None:
     broker = Broker(httpx.ConnectError("refused"))
     await broker.failing(3, Priority.EXIT)
