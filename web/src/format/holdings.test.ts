@@ -2,41 +2,37 @@ import { expect, it } from "vitest";
 import type { Account } from "../api/types";
 import { foreignOrders, foreignPositions } from "./holdings";
 
-const position = {
-  account_id: "VA1",
-  symbol: "SPY261218C00620000",
-  quantity: "3",
-  avg_price: "4.2",
-  market_value: null,
-  delta: null,
-  gamma: null,
-  theta: null,
-  vega: null,
-  iv: null,
-  dte: 20,
-  instrument_type: "option",
-  greeks_source: null,
-  timestamp: null,
-};
-const account = (positions: object[], orders: Account["orders"] = []): Account => ({
-  status: null,
-  positions: positions as Account["positions"],
-  orders,
-  executions: [],
-  synced_at: null,
-});
+const AT = "2026-11-20T15:00:00Z";
+const SPY = "SPY261218C00620000";
+const position = { symbol: SPY, quantity: "3", avg_price: "4.2", timestamp: AT };
+const fill = { symbol: SPY, execution_time: "2026-11-20T15:00:01Z" };
+const account = (positions: object[], orders: object[] = [], executions: object[] = []): Account =>
+  ({ status: null, positions, orders, executions, synced_at: AT }) as unknown as Account;
+const foreignIn = (...changes: object[]) =>
+  foreignPositions(account(changes.map((change) => ({ ...position, ...change })))).map((found) => found.quantity);
 
 it("shows only what the server says is foreign, and never guesses", () => {
-  expect(foreignPositions(account([position]))).toEqual([]);
-  expect(foreignPositions(account([{ ...position, foreign_qty: "0" }]))).toEqual([]);
-  expect(foreignPositions(account([{ ...position, foreign_qty: "1" }]))).toEqual([
-    { symbol: position.symbol, quantity: "1", avgPrice: "4.2" },
-  ]);
+  expect(foreignIn({}, { foreign_qty: "0" }, { foreign_qty: "1" })).toEqual(["1"]);
 });
 
-it("lists the working orders that are not ours", () => {
-  const ours = { broker_order_id: "1", is_ours: true };
-  const unlabelled = { broker_order_id: "2" };
-  const foreign = { broker_order_id: "3", is_ours: false, occ_symbol: position.symbol, side: "sell_to_close", qty: 1 };
-  expect(foreignOrders(account([], [ours, unlabelled, foreign])).map((order) => order.id)).toEqual(["3"]);
+it("shows a short that is somebody else's, and no shortfall of ours", () => {
+  expect(foreignIn({ quantity: "-2", foreign_qty: "-2" }, { quantity: "1", foreign_qty: "-1" })).toEqual(["-2"]);
+});
+
+it("says nothing of a position that was read before the contract's last fill", () => {
+  const foreign = { ...position, foreign_qty: "3" };
+  expect(foreignPositions(account([foreign], [], [fill]))).toEqual([]);
+  expect(foreignPositions(account([foreign], [], [{ ...fill, execution_time: AT }]))).toHaveLength(1);
+});
+
+it("lists the orders that are not ours, and which of them are over", () => {
+  const ours = { broker_order_id: "1", is_ours: true, status: "WORKING" };
+  const unlabelled = { broker_order_id: "2", status: "WORKING" };
+  const working = { broker_order_id: "3", is_ours: false, occ_symbol: SPY, status: "WORKING" };
+  const over = { ...working, broker_order_id: "4", status: "FILLED" };
+  const found = foreignOrders(account([], [ours, unlabelled, working, over]));
+  expect(found.map((order) => [order.id, order.isOver])).toEqual([
+    ["3", false],
+    ["4", true],
+  ]);
 });

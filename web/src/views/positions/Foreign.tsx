@@ -36,7 +36,9 @@ function useForeign(): { held: Held[]; working: Working[] } {
     held: known.flatMap(([accountId, account]) =>
       foreignPositions(account).map((position) => ({ accountId, position })),
     ),
-    working: known.flatMap(([accountId, account]) => foreignOrders(account).map((order) => ({ accountId, order }))),
+    working: known.flatMap(([accountId, account]) =>
+      foreignOrders(account).flatMap((order) => (order.isOver ? [] : [{ accountId, order }])),
+    ),
   };
 }
 
