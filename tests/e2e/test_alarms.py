@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.e2e.page import PATIENCE_MS, Portfolio, cancel_bracket
+from tests.e2e.page import PATIENCE_MS, Portfolio, cancel_bracket, nearest
 
 pytestmark = pytest.mark.e2e
 
@@ -105,6 +105,29 @@ async def test_a_broker_that_is_away_is_a_banner_with_its_beginning_until_it_is_
     finally:
         portfolio.stack.clear_faults()
     await expect(banner).to_have_count(0, timeout=60_000)
+
+
+async def test_what_somebody_else_placed_is_labelled_and_cannot_be_touched(portfolio: Portfolio) -> None:
+    page = portfolio.page
+    trade = await portfolio.place_through_api("GOOGL")
+    expiry = (await portfolio.api("GET", "/api/market/expirations/SPY"))["expirations"][4]
+    symbol = nearest(await portfolio.api("GET", f"/api/market/chain/SPY?expiry={expiry}"))["occ_symbol"]
+    account = trade.account_id
+    bought = {"option_symbol": symbol, "side": "buy_to_open", "quantity": 2}
+    portfolio.stack.control("events", kind="manual_order", account=account, **bought)
+    selling = {"option_symbol": symbol, "side": "sell_to_close", "quantity": 2, "type": "limit", "price": "99"}
+    order = portfolio.stack.control("events", kind="manual_order", account=account, **selling)["order_id"]
+
+    foreign = page.get_by_role("region", name="Not placed by Bookend")
+    for _ in range(3):
+        await page.get_by_role("button", name="Sync now").click()
+        await expect(page.get_by_role("button", name="Sync now")).to_be_enabled(timeout=60_000)
+    await expect(foreign.locator(f'[data-foreign="{symbol}"]')).to_contain_text("2", timeout=60_000)
+    await expect(foreign.locator(f'[data-foreign-order="{order}"]')).to_contain_text("sell to close 2, limit at 99.00")
+    await expect(foreign.get_by_text(re.compile(r"^SPY \d+ \w{3} \d\d [\d.]+ C$")).first).to_be_visible()
+    await expect(foreign.get_by_role("button")).to_have_count(0)
+    await expect(foreign.get_by_text("GOOGL")).to_have_count(0)
+    assert len(await page.locator("tr.row").all()) == 1
 
 
 async def test_sync_now_reads_the_broker_and_says_so(portfolio: Portfolio) -> None:

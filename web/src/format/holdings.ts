@@ -23,22 +23,19 @@ export interface BrokerOrder {
   isOver: boolean;
 }
 
-type Json = Record<string, unknown>;
 const OVER = new Set(["FILLED", "CANCELLED", "REJECTED", "EXPIRED"]);
-const text = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? `${value}` : "");
 
-/** Positions of which the server says that some are not ours; without its word none is shown.
+/** Positions of which the server says that some are not ours.
  *
  *  1. What is missing of ours is no foreign position: alarms tell of it. A short that is all somebody else's is one.
  *  2. A position read before the contract's last fill says nothing yet: it may be the one that was just sold.
  */
 export function foreignPositions(account: Account): ForeignPosition[] {
   return account.positions.flatMap((position) => {
-    const told = text((position as Json).foreign_qty);
-    const foreign = parseDecimal(told);
+    const foreign = parseDecimal(position.foreign_qty);
     if (foreign === null || foreign === 0n || isOlderThanItsFills(account, position)) return [];
     if (foreign < 0n && foreign !== parseDecimal(position.quantity)) return [];
-    return [{ symbol: position.symbol, quantity: told, avgPrice: position.avg_price }];
+    return [{ symbol: position.symbol, quantity: position.foreign_qty, avgPrice: position.avg_price }];
   });
 }
 
@@ -50,20 +47,20 @@ function isOlderThanItsFills(account: Account, position: Account["positions"][nu
   );
 }
 
-function orderOf(order: Json): BrokerOrder {
+function orderOf(order: Account["orders"][number]): BrokerOrder {
   return {
-    id: text(order.broker_order_id),
-    symbol: text(order.occ_symbol) || text(order.symbol),
-    side: text(order.side),
-    qty: text(order.qty),
-    type: text(order.type),
-    price: text(order.price) || text(order.stop) || null,
-    status: text(order.status),
-    isOver: OVER.has(text(order.status)),
+    id: order.broker_order_id ?? "",
+    symbol: order.occ_symbol ?? order.symbol ?? "",
+    side: order.side ?? "",
+    qty: `${order.qty}`,
+    type: order.type ?? "",
+    price: order.price ?? order.stop ?? null,
+    status: order.status,
+    isOver: OVER.has(order.status),
   };
 }
 
 /** Orders of which the server says that they are not ours, those of the session that are over among them. */
 export function foreignOrders(account: Account): BrokerOrder[] {
-  return account.orders.filter((order) => order.is_ours === false).map(orderOf);
+  return account.orders.filter((order) => !order.is_ours).map(orderOf);
 }
