@@ -1,7 +1,8 @@
 """A closed trade into its outcome, purely.
 
 1. One outcome a trade: the same trade fed again yields the same row.
-2. A trade that never held anything has an outcome without a result, and counts in no statistic.
+2. A trade that never held anything has an outcome without a result, and counts in no statistic; nor does one that
+   ended because a demo venue forgot the account.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.common.messages.trade import TradeRow
-from libs.common.messages.vocabulary import TradeStatus
+from libs.common.messages.vocabulary import SANDBOX_WIPE, TradeStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def outcome_of(trade: TradeRow) -> Outcome | None:
     """Return the outcome of a trade, or None while it is not over."""
     if trade.status is not TradeStatus.CLOSED or trade.close_date is None or trade.close_reason is None:
         return None
-    was_held = trade.filled_qty > 0
+    was_held = trade.filled_qty > 0 and trade.reason != SANDBOX_WIPE
     return Outcome(
         trade_id=trade.id,
         username=trade.username,

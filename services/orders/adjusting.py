@@ -55,7 +55,7 @@ def plan(view: View, adjust: Action, moment: Moment) -> Step:
 def _live(view: View, adjust: Action, own: tuple[Order, ...], live: tuple[Order, ...], moment: Moment) -> Step:
     first = live[0]
     if first.status is OrderStatus.INTENT:
-        return Send(first.tag) if first.qty == view.held_qty else Void(first.tag)
+        return Send(first.tag) if first.qty == view.sellable_qty else Void(first.tag)
     if not all(order.confirmed_at for order in live):
         return read_or_wait(next(order for order in live if order.confirmed_at is None), moment)
     if len(live) < len(view.by_tag(first.tag)):

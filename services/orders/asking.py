@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
+from libs.common.messages.orders import RepairTrade
 from libs.common.messages.vocabulary import CloseReason
 from services.orders import lifecycle
 from services.orders.trade import Action, ActionKind, ActionState, Event, View
@@ -61,6 +62,23 @@ def with_adjust(
     told = "waits for the open" if state is ActionState.QUEUED else "begins"
     event = Event(kind="adjust", text=f"an adjust to stop {sl} and target {tp} {told}")
     return lifecycle.settled(view.with_action(action).noting(event), now)
+
+
+def with_repair(view: View, asked: RepairTrade, *, action_id: str, now: datetime) -> View:
+    """Store a look at the broker for the next safe mark."""
+    action = Action(
+        id=action_id,
+        trade_id=view.trade.id,
+        username=view.trade.username,
+        kind=ActionKind.REPAIR,
+        state=ActionState.REQUESTED,
+        finding=asked.finding,
+        named=" ".join(asked.broker_order_ids) or None,
+        successor_occ=asked.successor_occ,
+        created_at=now,
+    )
+    event = Event(kind="finding", text=f"found at odds with the broker: {asked.finding}; to be looked at again")
+    return view.with_action(action).noting(event)
 
 
 def acted(view: View) -> View:

@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.broker.orders import Duration as BrokerDuration
-from libs.broker.orders import OcoOrder, OptionOrder, OrderSide, OrderType, OtocoOrder, PlaceRequest
+from libs.broker.orders import OcoOrder, OptionOrder, OrderType, OtocoOrder, PlaceRequest
 from libs.broker.reports import Quote
 from libs.common.errors import InvalidInput, InvariantBroken
 from libs.common.messages.orders import Entry
@@ -219,7 +219,7 @@ def bracket_orders(
         sent_as=Group.OCO if sl is not None and tp is not None else Group.SINGLE,
         type=OrderType.LIMIT,
         duration=Duration.GTC,
-        qty=view.held_qty,
+        qty=view.sellable_qty,
         action_id=running.id if running else None,
         created_at=now,
     )
@@ -269,9 +269,26 @@ def sell_order(
         sent_as=Group.SINGLE,
         type=OrderType.MARKET if bid > 0 else OrderType.LIMIT,
         duration=Duration.DAY,
-        qty=view.held_qty if qty is None else qty,
+        qty=view.sellable_qty if qty is None else qty,
         price=None if bid > 0 else money.tick_at(Decimal(0), tick_class),
         action_id=running.id if running else None,
+        created_at=now,
+    )
+
+
+def cover_order(view: View, *, qty: int, order_id: str, tag: str, now: datetime) -> Order:
+    """Make the intent of buying back what was sold too much, at the market."""
+    return Order(
+        id=order_id,
+        trade_id=view.trade.id,
+        username=view.trade.username,
+        role=OrderRole.COVER,
+        tag=tag,
+        status=OrderStatus.INTENT,
+        sent_as=Group.SINGLE,
+        type=OrderType.MARKET,
+        duration=Duration.DAY,
+        qty=qty,
         created_at=now,
     )
 
@@ -284,7 +301,7 @@ def request_of(trade: Trade, orders: tuple[Order, ...]) -> PlaceRequest:
         return OptionOrder(
             occ_symbol=trade.occ_symbol,
             underlying=trade.ticker,
-            side=OrderSide.BUY_TO_OPEN if first.role is OrderRole.ENTRY else OrderSide.SELL_TO_CLOSE,
+            side=first.side,
             qty=first.qty,
             type=first.type,
             duration=BrokerDuration(first.duration),

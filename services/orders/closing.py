@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from libs.broker.orders import OrderType
 from libs.common.messages.vocabulary import OrderRole, OrderStatus
 from services.orders.merging import NEVER_SENT, NOT_PLACED
@@ -28,6 +30,7 @@ from services.orders.steps import (
     Send,
     Step,
     Void,
+    Wait,
     cancel_or_read,
     read_or_wait,
     retry_after,
@@ -62,12 +65,20 @@ def _sell(view: View, close: Action, moment: Moment) -> Step:
         return step
     last = sells[-1] if sells else None
     if last is None:
-        return PlaceSell()
+        return _first(view, close, moment)
     if last.status is OrderStatus.INTENT:
-        return Send(last.tag) if last.qty == view.held_qty else Void(last.tag)
+        return Send(last.tag) if last.qty == view.sellable_qty else Void(last.tag)
     if not last.is_terminal:
         return read_or_wait(last, moment)
     return _ended(close, last, sells, moment)
+
+
+def _first(view: View, close: Action, moment: Moment) -> Step:
+    if view.trade.successor_occ is not None:
+        return FailClose(close.id, f"the contract became {view.trade.successor_occ}: it is sold by hand")
+    if view.is_beside_entry and moment.at(close.begun_at, moment.waits.cancel_alarm_s):
+        return Wait(moment.now + timedelta(seconds=moment.waits.retry_first_s))
+    return PlaceSell()
 
 
 def _ended(close: Action, last: Order, sells: tuple[Order, ...], moment: Moment) -> Step:

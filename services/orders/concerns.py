@@ -20,8 +20,9 @@ from libs.common.messages.vocabulary import (
     TradeStatus,
 )
 from services.orders import protection
+from services.orders.beside import OpenConcern
 from services.orders.steps import Moment
-from services.orders.trade import Group, OpenConcern, View
+from services.orders.trade import Group, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,8 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
     if view.held_qty < 0:
         wrong.append(Found("short", Severity.CRITICAL, f"{symbol}: more was sold than bought, {-view.held_qty} short"))
     if view.trade.status is TradeStatus.CLOSED:
-        if view.held_qty > 0:
-            text = f"{symbol}: {view.held_qty} were bought after the trade had ended; nothing protects them"
-            wrong.append(Found("late_fill", Severity.CRITICAL, text))
         return (*wrong, *_exercised(view, moment))
+    wrong += _of_holding(view)
     if _settles_too_long(view, moment):
         wrong.append(Found("unsettled", Severity.ERROR, f"{symbol}: expired, and nobody says how it was settled"))
     if _is_naked(view, moment):
@@ -98,6 +97,28 @@ def _odd(view: View, moment: Moment) -> list[Found]:
             text = f"{view.trade.occ_symbol}: the broker keeps showing order {order.group_order_id} {shown}; look there"
             return [Found("odd_order", Severity.ERROR, text)]
     return []
+
+
+def _of_holding(view: View) -> list[Found]:
+    """List what is odd about a holding, however well it is protected."""
+    trade = view.trade
+    symbol, held = trade.occ_symbol, view.held_qty
+    wrong = []
+    if trade.recovered_from is not None:
+        text = f"{symbol}: {trade.filled_qty} were bought by an entry after its trade {trade.recovered_from} was over"
+        wrong.append(Found("late_fill", Severity.ERROR, text))
+    if trade.shown_qty is not None and trade.shown_qty < held:
+        text = f"{symbol}: {held} held by our orders, the broker shows {trade.shown_qty} and no sale explains it"
+        wrong.append(Found("shortfall", Severity.ERROR, text))
+    if trade.foreign_exit is not None:
+        text = (
+            f"{symbol}: an order that is not ours ({trade.foreign_exit}) offers what we hold; ours cannot rest beside"
+        )
+        wrong.append(Found("foreign_exit", Severity.WARNING, text))
+    if trade.successor_occ is not None:
+        text = f"{symbol} became {trade.successor_occ} by a corporate action; its exits are in your hands"
+        wrong.append(Found("corporate_action", Severity.CRITICAL, text))
+    return wrong
 
 
 def changes(view: View, moment: Moment) -> tuple[Change, ...]:

@@ -18,8 +18,9 @@ from libs.common.db import Database
 from libs.common.errors import AppError, UpstreamAuth
 from libs.common.messages.vocabulary import BrokerMode
 from libs.common.vault import Vault
-from services.orders import store, store_evidence
+from services.orders import store, store_contract, store_evidence
 from services.orders.evidence import Known
+from services.orders.repairing import Beside
 from services.orders.settings import Settings
 from services.orders.steps import Moment
 from services.orders.store import Loaded
@@ -77,6 +78,11 @@ class Deps:
         """Read a trade as it is now."""
         async with self.db.for_user(view.trade.username) as unit:
             return (await store.read_view(unit, view.trade.id)).view
+
+    async def beside(self, view: View) -> Beside:
+        """Read what the account has in the trade's contract besides it."""
+        async with self.db.for_user(view.trade.username) as unit:
+            return await store_contract.beside(unit, view.trade)
 
     def spawn(self, work: Coroutine[Any, Any, Any], view: View) -> asyncio.Task[Any]:
         """Carry on beyond the request; what fails is stored state, so recovery goes on from there."""

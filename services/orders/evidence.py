@@ -278,17 +278,10 @@ def is_like(view: View, orders: tuple[Order, ...], report: OrderReport) -> bool:
     flat = report.flat()
     if (len(flat) > 1) != (orders[0].sent_as is not Group.SINGLE) or len(flat) != len(orders):
         return False
-    ours = sorted((side_of(order), order.qty) for order in orders)
+    ours = sorted((order.side, order.qty) for order in orders)
     theirs = sorted((leg.side or OrderSide.UNRECOGNISED, leg.qty) for leg in flat)
     return ours == theirs and all(leg.occ_symbol == view.trade.occ_symbol for leg in flat)
 
 
 def _prices(orders: tuple[Order, ...]) -> set[tuple[object, ...]]:
     return {(order.type, order.price, order.stop) for order in orders}
-
-
-def side_of(order: Order) -> OrderSide:
-    """Return which way an order of ours is sent."""
-    if order.role is OrderRole.COVER:
-        return OrderSide.BUY_TO_CLOSE
-    return OrderSide.BUY_TO_OPEN if order.role is OrderRole.ENTRY else OrderSide.SELL_TO_CLOSE

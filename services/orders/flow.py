@@ -22,12 +22,11 @@ from libs.common.ids import new_id, new_tag
 from services.orders import concerns, deciding, lifecycle, saving, store, talk
 from services.orders.deps import Deps
 from services.orders.plan import next_step
-from services.orders.steps import Cancel, Moment, Send, Step, Talk, Wait
+from services.orders.steps import Cancel, Moment, Outcome, Send, Step, Talk, Wait
 from services.orders.store import Loaded
-from services.orders.talk import Outcome
 from services.orders.trade import View
 
-JOB = "advance"
+JOB = saving.ADVANCE
 MAX_DECISIONS = 20
 """More decisions without a call or a wait between them are a loop, which is our bug."""
 

@@ -30,6 +30,8 @@ async def on_order_changed(fact: OrderChanged, ctx: Context, deps: Deps) -> None
             return
         try:
             loaded = await store.lock_view(unit, trade_id)
+            if (moved_to := reading.recovered_as(loaded.view, fact)) is not None:
+                loaded = await store.lock_view(unit, moved_to)
         except NotFound:
             _log.warning("order_of_unknown_trade", trade_id=trade_id, broker_order_id=fact.broker_order_id)
             return
@@ -44,7 +46,7 @@ async def on_order_changed(fact: OrderChanged, ctx: Context, deps: Deps) -> None
         step = next_step(stored, moment)
         if not isinstance(step, Wait) or step.until is not None:
             due_at = step.until if isinstance(step, Wait) else None
-            await unit.schedule(JOB, trade_id, due_at, user=ctx.user, replace=False)
+            await unit.schedule(JOB, stored.trade.id, due_at, user=ctx.user, replace=False)
 
 
 @consume(UserRegistered, durable="orders-users", accept=ONCE)

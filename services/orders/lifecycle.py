@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from libs.common.errors import IllegalTransition
 from libs.common.messages.vocabulary import (
+    SANDBOX_WIPE,
     CloseReason,
     OrderRole,
     OrderStatus,
@@ -24,9 +25,9 @@ from libs.common.messages.vocabulary import (
     TriggerPrecision,
 )
 from libs.market import money
-from services.orders import protection
+from services.orders import corrections, protection
 from services.orders.merging import LAPSED, NEVER_SENT, NOT_PLACED, Report, merge
-from services.orders.results import Ending, amounts
+from services.orders.results import Ending, amounts, ended_by
 from services.orders.trade import EXIT_ROLES, Event, Group, Order, Trade, View
 
 
@@ -241,10 +242,31 @@ def ended_without_order(view: View, ending: Ending, now: datetime) -> View:
     return protection.counted(replace(moved, trade=trade), now)
 
 
+def wiped(view: View, price: Decimal, now: datetime) -> View:
+    """End a trade whose venue forgot the whole account: at its last mark, an estimate that counts in no statistic."""
+    for order in view.orders:
+        if not order.is_terminal:
+            gone = replace(order, status=OrderStatus.CANCELLED, reason=SANDBOX_WIPE, ended_at=now)
+            view = view.with_order(gone)
+    view = settled(view, now)
+    if view.trade.is_locked:
+        return view
+    view = replace(view, trade=replace(view.trade, reason=SANDBOX_WIPE))
+    words = f"the venue forgot the account; {view.held_qty} written off at the last mark {price}"
+    ending = Ending(
+        reason=CloseReason.CLOSED_AT_BROKER,
+        price=price,
+        precision=TriggerPrecision.ESTIMATED,
+        ended_at=now,
+        words=words,
+    )
+    return ended_without_order(view, ending, now)
+
+
 def settled(view: View, now: datetime) -> View:
     """Derive the trade from its orders: quantities, prices, state, protection, and the result when it is over."""
     if view.trade.is_locked:
-        return view
+        return corrections.of_orders(view, now)
     view = replace(view, trade=_with_entry(view))
     if view.trade.settling_at is None and protection.has_expired(view):
         view = _settling(view, now)
@@ -293,10 +315,11 @@ def _last_id(orders: list[Order], role: OrderRole) -> str | None:
 
 def _with_result(view: View) -> Trade:
     """Fill in how a held trade ended. The reason is that of the order which executed last."""
-    sold = [order for order in view.exit_orders if order.filled_qty]
-    last = max(sold, key=lambda order: (order.filled_at or order.created_at, order.id))
+    last, _ = ended_by(view)[-1]
     closing = view.close_action
     asked = closing.reason if closing and closing.reason else CloseReason.MANUAL_CLOSE
+    if last.sent_as is Group.FOREIGN:
+        asked = CloseReason.CLOSED_AT_BROKER
     return replace(
         view.trade,
         **amounts(view, last.filled_at),

@@ -38,6 +38,8 @@ class Exposure:
 
     open: tuple[OpenRisk, ...]
     realized_today: Decimal
+    short_in: str | None = None
+    """The contract the account is short in by orders of ours, while it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ def risk_usd(qty: int, multiplier: int, entry_price: Decimal, stop: Decimal | No
 
 def check(settings: TradingSettings, exposure: Exposure, wanted: Wanted) -> None:
     """Refuse what passes a limit. Raises: LimitExceeded."""
+    if exposure.short_in is not None:
+        raise _exceeded("short_position", "0 contracts", f"an entry while the account is short in {exposure.short_in}")
     _check_size(settings, exposure, wanted)
     _check_market(settings, wanted)
     risk = risk_usd(wanted.qty, wanted.multiplier, wanted.entry_price, wanted.stop)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from libs.common.messages.vocabulary import OrderRole, OrderStatus
-from services.orders.trade import Group, Order
+from libs.broker.orders import OrderReport, OrderType
+from libs.common.messages.vocabulary import Duration, OrderRole, OrderStatus
+from services.orders.trade import Group, Order, View
 
 NEVER_SENT = "never sent"
 NOT_PLACED = "not_placed"
@@ -59,6 +60,52 @@ class Report:
     created_at: datetime | None = None
 
 
+def _repriced(order: Order, report: Report) -> Order:
+    """Take another price of the same executions when the broker says it later than it said the end."""
+    ended_at, said_at = order.ended_at, report.broker_at
+    if not report.avg_price or report.filled_qty != order.filled_qty or report.avg_price == order.avg_price:
+        return order
+    if order.status is not OrderStatus.FILLED or ended_at is None or said_at is None or said_at <= ended_at:
+        return order
+    return replace(order, avg_price=report.avg_price, ended_at=said_at)
+
+
+def foreign(view: View, role: OrderRole, report: OrderReport, *, qty: int, order_id: str, now: datetime) -> Order:
+    """Return somebody else's execution as an order of the trade that it ended, or bought back."""
+    at = report.transaction_at or now
+    return Order(
+        id=order_id,
+        trade_id=view.trade.id,
+        username=view.trade.username,
+        role=role,
+        tag=f"not-ours-{report.id}-{order_id[-8:]}",
+        status=OrderStatus.FILLED,
+        sent_as=Group.FOREIGN,
+        type=report.type or OrderType.MARKET,
+        duration=Duration.DAY,
+        qty=qty,
+        price=report.price,
+        stop=report.stop,
+        filled_qty=qty,
+        avg_price=report.avg_fill_price,
+        broker_order_id=report.id,
+        group_order_id=report.id,
+        created_at=now,
+        answered_at=now,
+        venue_at=at,
+        filled_at=at,
+        fill_seen_at=now,
+        ended_at=at,
+    )
+
+
+def surplus(known: Order, now: Order) -> Order:
+    """Return what an order executed beyond what was known of it, as an order that is over."""
+    qty = now.filled_qty - known.filled_qty
+    paid = (now.avg_price or Decimal(0)) * now.filled_qty - (known.avg_price or Decimal(0)) * known.filled_qty
+    return replace(now, qty=qty, filled_qty=qty, avg_price=paid / qty, status=OrderStatus.FILLED)
+
+
 def merge(order: Order, report: Report, now: datetime) -> Order:
     """Take from a report what is news; an older one, or a fill without its price yet, changes nothing but `read_at`.
 
@@ -73,9 +120,11 @@ def merge(order: Order, report: Report, now: datetime) -> Order:
     status = report.status
     if report.is_error and order.odd_since is not None and now >= order.odd_since + ERROR_STANDS:
         status = OrderStatus.REJECTED
+    if order.recovered_as is not None:
+        return order
     guessed = order.reason in INFERRED and order.broker_order_id is None
     if not guessed and order.is_terminal and filled == order.filled_qty:
-        return order
+        return _repriced(order, report)
     if not guessed and (order.is_terminal or _RANK[status] < _RANK[order.status]):
         status = order.status
     if status is OrderStatus.WORKING and filled:

@@ -3,6 +3,7 @@
 1. The next step follows from stored state alone; whoever holds the claim takes it.
 2. An asked close goes before everything else at the first safe mark: no write of the trade without its answer.
 3. A queued action starts nothing before its session.
+4. A look that was asked for waits until nothing else is due: it is taken beside no other action.
 """
 
 from __future__ import annotations
@@ -12,13 +13,26 @@ from datetime import datetime
 
 from libs.common.messages.vocabulary import OrderStatus, TradeStatus
 from services.orders import adjusting, aftermath, closing, expiring, placement, protecting
-from services.orders.steps import CheckOpen, EndAction, Moment, Step, Wait
+from services.orders.steps import (
+    CheckOpen,
+    EndAction,
+    Inspect,
+    Moment,
+    Step,
+    Void,
+    Wait,
+    cancel_or_read,
+    unanswered,
+)
 from services.orders.trade import ActionKind, ActionState, View
 
 
 def next_step(view: View, moment: Moment) -> Step:
     """Return the next step of whatever flow the trade is in, or the wait."""
     step = _of_flow(view, moment)
+    repair = view.repair
+    if repair is not None and isinstance(step, Wait) and not any(order.is_unanswered for order in view.orders):
+        return Inspect(repair.id)
     queued = view.queued
     if queued is None or not isinstance(step, Wait):
         return step
@@ -51,18 +65,33 @@ def _of_flow(view: View, moment: Moment) -> Step:
     if close is not None and close.state is not ActionState.QUEUED:
         return closing.plan(view, close, moment)
     if not view.entry_is_over or not view.trade.filled_qty:
-        return placement.plan(view, moment)
+        return _yielding(view, moment) or placement.plan(view, moment)
     running = view.running
     if running is not None and running.kind is ActionKind.ADJUST:
         return adjusting.plan(view, running, moment)
-    return protecting.plan(view, moment)
+    return _yielded(view) or protecting.plan(view, moment)
 
 
 def _end_of_actions(view: View) -> Step | None:
     """End what was asked of a trade that is over: a close has what it wanted, an adjust came too late."""
-    action = next((action for action in view.actions if action.is_active), None)
+    asked = (action for action in view.actions if action.is_active and action.kind is not ActionKind.REPAIR)
+    action = next(asked, None)
     if action is None:
         return None
-    if action.kind is ActionKind.CLOSE:
+    if action.kind in (ActionKind.CLOSE, ActionKind.YIELD):
         return EndAction(action.id, ActionState.DONE)
     return EndAction(action.id, ActionState.FAILED, "the position ended meanwhile")
+
+
+def _yielding(view: View, moment: Moment) -> Step | None:
+    """Take down what still works of the entry, where what surfaced of another trade is to be sold."""
+    live = next((order for order in view.entry_orders if not order.is_terminal), None)
+    if view.yielding is None or live is None:
+        return None
+    if live.status is OrderStatus.INTENT:
+        return Void(live.tag)
+    return unanswered(view.entry_orders, moment) or cancel_or_read(live, moment)
+
+
+def _yielded(view: View) -> Step | None:
+    return None if view.yielding is None else EndAction(view.yielding.id, ActionState.DONE)

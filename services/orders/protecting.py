@@ -41,6 +41,8 @@ from services.orders.trade import BRACKET_ROLES, Group, NakedPolicy, Order, View
 
 def plan(view: View, moment: Moment) -> Step:
     """Return the next step towards every exit asked for resting."""
+    if view.trade.successor_occ is not None:
+        return Wait()
     brackets = tuple(order for order in view.orders if order.role in BRACKET_ROLES)
     step = unanswered(brackets, moment)
     if step is not None:
@@ -55,14 +57,14 @@ def plan(view: View, moment: Moment) -> Step:
 def _live(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
     first = live[0]
     if first.status is OrderStatus.INTENT:
-        return Send(first.tag) if first.qty == view.held_qty else Void(first.tag)
+        return Send(first.tag) if first.qty == view.sellable_qty else Void(first.tag)
     leaving = next((order for order in live if order.cancel_at or _must_go(view, order, moment)), None)
     if leaving is not None:
         return cancel_or_read(leaving, moment)
     unsure = next((order for order in live if order.confirmed_at is None or order.odd_since is not None), None)
     if unsure is not None:
         return read_or_wait(unsure, moment)
-    misfit = protection.wanted(view) - {o.role for o in live} or any(o.remaining_qty != view.held_qty for o in live)
+    misfit = protection.wanted(view) - {o.role for o in live} or any(o.remaining_qty != view.sellable_qty for o in live)
     if misfit:
         return _misfit(view, live, moment)
     return _second_look(view, live, moment)
@@ -160,6 +162,16 @@ def is_cancelled_by_hand(legs: Iterable[Order]) -> bool:
     legs = tuple(legs)
     seen = any(o.confirmed_at and not o.cancel_at and o.status is OrderStatus.CANCELLED for o in legs)
     return seen and not any(order.reason for order in legs)
+
+
+def is_repair(view: View) -> bool:
+    """Say whether exits are missing that nobody of us took down: then everything is looked at before they go back."""
+    if view.trade.foreign_exit is not None or view.trade.shown_qty is not None:
+        return True
+    last = next((order for order in reversed(view.orders) if order.role in BRACKET_ROLES), None)
+    if last is None or last.reason in (NOT_PLACED, NEVER_SENT):
+        return False
+    return not any(order.cancel_at or order.filled_qty for order in view.by_tag(last.tag))
 
 
 def _rested(legs: list[Order], moment: Moment) -> bool:

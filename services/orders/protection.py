@@ -1,7 +1,8 @@
 """Whether what is held has the exits it asked for, and how long it had not.
 
 1. Covered means: for every kind of exit asked for, orders seen resting are worth the whole held quantity.
-2. A stop that was asked for is not covered by a target, nor the other way round.
+2. A stop that was asked for is not covered by a target, nor the other way round. Somebody else's stop that holds the
+   contracts covers them: nothing of ours could rest beside it.
 3. Seconds without cover are counted by the broker's own times, from the first fill to the last exit's rest.
 """
 
@@ -17,6 +18,7 @@ from libs.market.options import OccSymbol
 from services.orders import otoco
 from services.orders.trade import BRACKET_ROLES, ActionKind, Event, View
 
+FOREIGN_STOP = "stop"
 _PRICE_REFUSED = "OrderPriceIsInvalid"
 
 
@@ -38,7 +40,9 @@ def covered_qty(view: View, role: OrderRole) -> int:
 
 def is_covered(view: View) -> bool:
     """Say whether every exit asked for rests for the whole held quantity."""
-    return all(covered_qty(view, role) >= view.held_qty for role in wanted(view))
+    if view.trade.foreign_exit == FOREIGN_STOP:
+        return True
+    return all(covered_qty(view, role) >= view.sellable_qty for role in wanted(view))
 
 
 def has_expired(view: View) -> bool:

@@ -26,6 +26,7 @@ from libs.common.messages.orders import (
 )
 from libs.common.messages.trade import TradeOrder, TradeRow
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus, Protection, TradeStatus
+from services.orders import corrections
 from services.orders.trade import View
 
 _OF_TRADE = tuple(name for name in TradeRow.model_fields if name not in {"orders", "key_version", "queued_for_open"})
@@ -55,6 +56,7 @@ def row_values(view: View) -> dict[str, Any]:
     trade = view.trade
     values = {name: getattr(trade, name) for name in _OF_TRADE if name != "account_name" and name not in _MARKS}
     values |= {name: getattr(view.marks, name) for name in _MARKS}
+    values["realized_pnl"] = corrections.final_pnl_usd(view)
     return values | {
         "account_name": view.account_name,
         "key_version": view.key_version,

@@ -37,10 +37,15 @@ def reports_of(orders: tuple[Order, ...], report: OrderReport) -> tuple[Report, 
     return tuple(found)
 
 
+def recovered_as(view: View, fact: OrderChanged) -> str | None:
+    """Name the trade that holds what this order executed after its own was over."""
+    ours = _told_of(view, fact)
+    return None if ours is None else ours.recovered_as
+
+
 def report_of_fact(view: View, fact: OrderChanged) -> Report | None:
     """Return what monitor's news says of one of our orders; None when it is about none of them."""
-    ours = next((order for order in view.orders if order.broker_order_id == fact.broker_order_id), None)
-    ours = ours or next((order for order in view.orders if _is_about(fact, order)), None)
+    ours = _told_of(view, fact)
     if ours is None:
         return None
     return Report(
@@ -53,6 +58,11 @@ def report_of_fact(view: View, fact: OrderChanged) -> Report | None:
         reason=fact.reason,
         broker_at=fact.broker_at,
     )
+
+
+def _told_of(view: View, fact: OrderChanged) -> Order | None:
+    ours = next((order for order in view.orders if order.broker_order_id == fact.broker_order_id), None)
+    return ours or next((order for order in view.orders if _is_about(fact, order)), None)
 
 
 def _is_about(fact: OrderChanged, order: Order) -> bool:

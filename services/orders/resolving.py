@@ -125,4 +125,4 @@ def _shape(report: OrderReport) -> str:
 
 
 def _wanted(view: View, orders: tuple[Order, ...]) -> str:
-    return " with ".join(f"{evidence.side_of(order)} {order.qty} {view.trade.occ_symbol}" for order in orders)
+    return " with ".join(f"{order.side} {order.qty} {view.trade.occ_symbol}" for order in orders)

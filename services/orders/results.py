@@ -1,6 +1,8 @@
 """What a trade brought, from its orders and from what ended without one. Pure.
 
 1. P&L is what the exits brought, and what was settled was worth, less what the entry cost; exact, then in cents.
+2. A trade that is over ended with the sales, by their time, that made up what it had bought. What was sold beyond that
+   is a short's, and comes in when it is bought back.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any
 
 from libs.common.messages.vocabulary import CloseReason, Settlement, TriggerPrecision
 from libs.market import money
-from services.orders.trade import View
+from services.orders.trade import BUYING_ROLES, Order, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +29,32 @@ class Ending:
     words: str
 
 
+def ended_by(view: View) -> list[tuple[Order, int]]:
+    """List the sales that ended the trade with what each took of it, by the venue's time."""
+    left = sum(order.filled_qty for order in view.entry_orders)
+    ended = []
+    sold = [order for order in view.exit_orders if order.filled_qty]
+    for order in sorted(sold, key=lambda order: (order.filled_at or order.created_at, order.id)):
+        taken = min(left, order.filled_qty)
+        if taken:
+            ended.append((order, taken))
+        left -= taken
+    return ended
+
+
+def cash_usd(view: View) -> Decimal:
+    """Return what all orders of a trade brought less what they cost, by now."""
+    amounts = (
+        (order.avg_price or Decimal(0)) * order.filled_qty * (-1 if order.role in BUYING_ROLES else 1)
+        for order in view.orders
+    )
+    return money.cents(sum(amounts, Decimal(0)) * view.trade.multiplier)
+
+
 def amounts(view: View, ended_at: datetime | None, ending: Ending | None = None) -> dict[str, Any]:
     """Work out close price, P&L and duration; `ending` says what the rest was worth."""
     trade = view.trade
-    parts = [(order.filled_qty, order.avg_price or Decimal(0)) for order in view.exit_orders if order.filled_qty]
+    parts = [(qty, order.avg_price or Decimal(0)) for order, qty in ended_by(view)]
     if ending is not None:
         parts.append((view.held_qty, ending.price))
     price = money.average_price(parts) or Decimal(0)

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from libs.common.db import Unit
+from libs.common.ids import new_id
 from libs.common.messages.orders import ConcernEnded, ConcernRaised
 from libs.common.messages.vocabulary import Protection, Severity
 from libs.common.metrics import METRICS
-from services.orders import concerns, publishing, store
+from services.orders import concerns, publishing, recovering, store, store_contract
 from services.orders.steps import Moment
 from services.orders.trade import Trade, View
 
@@ -18,12 +19,17 @@ _NAKED = METRICS.histogram(
     "naked_seconds", "Time held without every exit asked for, by how it ended", ["end"], buckets=NAKED_S
 )
 
+ADVANCE = "advance"
+"""The job that drives one trade."""
+
 
 async def save(unit: Unit, before: View | None, after: View, moment: Moment, *, lease_s: float | None = None) -> View:
     """Store what changed and tell it; returns the view as stored. The trade's row is locked by this unit."""
     if before is None:
         await store.write(unit, None, after, lease_s=lease_s)
         return replace(after, events=())
+    while (order := recovering.surfaced(before, after)) is not None:
+        after = await _recovered(unit, recovering.parted(before, after, order, new_id=new_id, now=moment.now), moment)
     after = publishing.raised(before, after)
     wrong = concerns.changes(after, moment)
     facts = publishing.facts_of(before, after)
@@ -52,6 +58,19 @@ def _measure(old: Trade, after: View) -> None:
     if is_covered or is_over:
         end = "protected" if is_covered else "sold" if after.held_qty <= 0 else "settling"
         _NAKED.labels(end).observe(float(new.naked_s - old.naked_s))
+
+
+async def _recovered(unit: Unit, found: recovering.Recovered, moment: Moment) -> View:
+    """Store the trade that holds what surfaced, with whatever must make room for its sale."""
+    held, trade = found.held, found.held.trade
+    await store.insert_trade(unit, found.born, {}, lease_s=0.0)
+    if await store_contract.is_in_use(unit, trade):
+        held = recovering.to_be_sold(held, action_id=new_id(), now=moment.now)
+        for other_id in await store_contract.ask_entries_away(unit, trade):
+            await unit.schedule(ADVANCE, other_id, None, user=trade.username, replace=False)
+    await save(unit, found.born, held, moment)
+    await unit.schedule(ADVANCE, trade.id, None, user=trade.username, replace=False)
+    return found.old
 
 
 def _tell(unit: Unit, view: View, change: concerns.Change) -> None:

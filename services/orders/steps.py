@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
 from services.orders.merging import NOT_PLACED
-from services.orders.trade import ActionState, Group, Order
+from services.orders.trade import ActionState, Group, Order, View
 
 SOON_READS = 24
 """After so many reads, a minute or two, an order is in no hurry any more."""
@@ -52,6 +53,8 @@ class Waits:
     retry_last_s: float = 30.0
     close_retry_s: float = 30.0
     """Between two sales we decide on ourselves when the broker refuses them."""
+    inventory_look_s: float = 30.0
+    """Between two looks at whether what keeps exits from resting is still there."""
     queue_settle_s: float = 60.0
     queue_poll_s: float = 5.0
     repair_tries: int = 2
@@ -112,6 +115,18 @@ class ResendEntry:
     """Make another intent of the entry: at the coarser tick, or with the exits that are asked for now."""
 
     price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCover:
+    """See that the account is short, and make the intent of buying it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Read everything of the contract again, because monitor found the trade at odds with the broker."""
+
+    action_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +210,9 @@ class Wait:
     until: datetime | None = None
 
 
-Talk = Send | Look | Read | Cancel | PlaceBracket | PlaceSell | ResendEntry | CheckOpen
+Question = Look | Read | PlaceBracket | PlaceSell | PlaceCover | ResendEntry | Inspect | CheckOpen
+"""Asks the broker, and at most makes an intent of what it says."""
+Talk = Send | Cancel | Question
 Decide = MarkUnknown | Void | BeginClose | RequestClose | FailClose | EndAction | Reprice | Restore
 Step = Talk | Decide | Wait
 
@@ -215,6 +232,14 @@ class Moment:
         """Return the moment `after_s` past `since` when it is still to come, else None."""
         due = None if since is None else since + timedelta(seconds=float(after_s))
         return due if due is not None and due > self.now else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call changes, and how long there is nothing to do after it."""
+
+    apply: Callable[[View, Moment], View]
+    pause_s: float = 0.0
 
 
 def read_or_wait(order: Order, moment: Moment) -> Step:

@@ -13,10 +13,11 @@ from libs.common import log
 from libs.common.db import Unit
 from libs.common.errors import NotFound
 from services.orders import publishing, rows
+from services.orders.beside import Correction, MarkRow, OpenConcern
 from services.orders.concerns import Change
 from services.orders.preferences import TradingSettings
 from services.orders.publishing import orders_of
-from services.orders.trade import Action, Flow, MarkRow, OpenConcern, Order, Trade, View
+from services.orders.trade import Action, Flow, Order, Trade, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,13 @@ select json_build_object(
                 from orders.actions a where a.trade_id = t.id and a.state in ('REQUESTED', 'QUEUED', 'RUNNING')),
     'concerns', (select coalesce(jsonb_agg(to_jsonb(c)), '[]')
                  from orders.concerns c where c.trade_id = t.id and c.ended_at is null),
+    'corrections', (select coalesce(jsonb_agg(to_jsonb(k) order by k.created_at, k.id), '[]')
+                    from orders.corrections k where k.trade_id = t.id),
+    'is_beside_entry', t.recovered_from is not null and exists (
+        select from orders.trades x join orders.broker_orders o on o.trade_id = x.id
+        where x.broker_mode = t.broker_mode and x.account_id = t.account_id and x.occ_symbol = t.occ_symbol
+        and x.id <> t.id and x.status <> 'CLOSED' and o.role = 'ENTRY'
+        and o.status not in ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')),
     'flow', to_jsonb(f), 'marks', to_jsonb(m), 'key_version', v.key_version, 'account_name', v.account_name,
     'settings', s.settings, 'token', a.token_ciphertext
 )::text
@@ -78,6 +86,8 @@ async def read_view(unit: Unit, trade_id: str) -> Loaded:
         marks=rows.read(MarkRow, found["marks"]),
         policy=settings.policy(),
         concerns=rows.read_all(OpenConcern, found["concerns"]),
+        corrections=rows.read_all(Correction, found["corrections"]),
+        is_beside_entry=found["is_beside_entry"],
         key_version=found["key_version"],
         account_name=found["account_name"],
     )
@@ -133,6 +143,9 @@ with wrote_trade as (
     insert into orders.timeline (trade_id, username, kind, actor, text, data, correlation_id)
     select $4, $12, e->>'kind', e->>'actor', e->>'text', e->'data', $13
     from jsonb_array_elements($14::text::jsonb) e
+), wrote_corrections as (
+    insert into orders.corrections
+    select r.* from jsonb_populate_recordset(null::orders.corrections, $18::text::jsonb) r
 )
 select ''
 """  # noqa: S608 - column names of our own dataclasses
@@ -173,11 +186,13 @@ async def write(
         publishing.list_doc(after),
         None if trade.naked_since is None else trade.naked_since.isoformat(),
         str(trade.naked_s),
+        rows.write([rows.values(one) for one in after.corrections[len(before.corrections) if before else 0 :]]),
     )
 
 
 def _is_watched(view: View) -> bool:
-    return not view.trade.is_locked or any(not order.is_terminal for order in view.orders)
+    over = view.trade.is_locked and view.held_qty == 0
+    return not over or any(not order.is_terminal for order in view.orders)
 
 
 def _concern_row(view: View, change: Change) -> dict[str, Any]:

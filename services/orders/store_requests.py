@@ -115,8 +115,16 @@ select json_build_object(
     'contract_in_use', exists (
         select from orders.trades t where t.broker_mode = $1 and t.account_id = $2 and t.occ_symbol = $3
         and t.status <> 'CLOSED'),
+    'short_in', (
+        select t.occ_symbol from orders.concerns c join orders.trades t on t.id = c.trade_id
+        where c.username = $4 and c.kind = 'short' and c.ended_at is null
+        and t.broker_mode = $1 and t.account_id = $2 limit 1),
     'realized_today', (
-        select coalesce(sum(t.realized_pnl), 0)::text from orders.trades t
+        select (coalesce(sum(t.realized_pnl), 0) + coalesce((
+            select sum(k.amount_usd) from orders.corrections k join orders.trades x on x.id = k.trade_id
+            where k.username = $4 and x.broker_mode = $1 and x.account_id = $2 and k.created_at
+            >= date_trunc('day', now() at time zone 'America/New_York') at time zone 'America/New_York'), 0))::text
+        from orders.trades t
         where t.username = $4 and t.broker_mode = $1 and t.account_id = $2 and t.status = 'CLOSED'
         and t.close_date >= date_trunc('day', now() at time zone 'America/New_York') at time zone 'America/New_York'),
     'open', (
@@ -149,7 +157,7 @@ async def standing(unit: Unit, account: Account, occ_symbol: str) -> Standing | 
         return None
     raw = await unit.json(_EXPOSURE, account.broker_mode, account.account_id, occ_symbol, account.username)
     found = rows.loads(raw or b"{}")
-    exposure = Exposure(rows.read_all(OpenRisk, found["open"]), Decimal(found["realized_today"]))
+    exposure = Exposure(rows.read_all(OpenRisk, found["open"]), Decimal(found["realized_today"]), found["short_in"])
     return Standing(datetime.fromisoformat(found["now"]), found["contract_in_use"], exposure)
 
 
@@ -173,7 +181,7 @@ async def name_trade(unit: Unit, username: str, key: str, trade_id: str) -> None
 _TRADE_OF_ORDER = """
 select trade_id from orders.broker_orders
 where broker_order_id = $1 or group_order_id = $1 or tag = $2
-order by broker_order_id = $1 desc nulls last limit 1
+order by broker_order_id = $1 desc nulls last, recovered_as is not null limit 1
 """
 
 

@@ -69,6 +69,8 @@ trades = Table(
     *_may(Numeric, "technical_score", "sentiment_score", "close_price", "realized_pnl", "realized_pnl_pct"),
     *_may(Numeric, "hold_duration_h", "broker_fill_price"),
     *_may(Text, "strategy", "ai_verdict", "gate_verdict", "close_reason", "trigger_precision", "reason", "settlement"),
+    *_may(Text, "foreign_exit", "successor_occ"),
+    Column("shown_qty", Integer),
     *_may(Text, "tradier_order_id", "tradier_sl_order_id", "tradier_tp_order_id"),
     *_may(_AT, "entry_date", "naked_since", "close_date", "broker_fill_time", "settling_at"),
     _need("version", BigInteger, 1),
@@ -86,6 +88,13 @@ Index(
     trades.c.occ_symbol,
     unique=True,
     postgresql_where=text("status <> 'CLOSED' and recovered_from is null"),
+)
+Index(
+    "trades_recovered_once",
+    trades.c.recovered_from,
+    trades.c.tradier_order_id,
+    unique=True,
+    postgresql_where=text("recovered_from is not null"),
 )
 Index("trades_by_user", trades.c.username, trades.c.id.desc())
 Index("trades_open_by_user", trades.c.username, trades.c.id.desc(), postgresql_where=_IS_OPEN)
@@ -145,6 +154,7 @@ broker_orders = Table(
     *_may(Numeric, "price", "stop", "avg_price", "base_qty", "base_cost_usd"),
     *_may(Text, "broker_order_id", "group_order_id", "action_id", "reason", "doubt"),
     Column("look_qty", Integer),
+    Column("recovered_as", Text, ForeignKey(f"{SCHEMA}.trades.id")),
     _need("created_at", _AT),
     *_may(_AT, "send_by", "sent_at", "answered_at", "confirmed_at", "rested_at", "filled_at", "fill_seen_at"),
     *_may(
@@ -166,7 +176,7 @@ actions = Table(
     Column("id", Text, primary_key=True),
     _trade_id(),
     *(_need(name, Text) for name in ("username", "kind", "state")),
-    *_may(Text, "reason", "words"),
+    *_may(Text, "reason", "words", "finding", "named", "successor_occ"),
     *_may(Numeric, "new_sl", "new_tp"),
     _need("created_at", _AT),
     *_may(_AT, "begun_at", "due_at", "done_at"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from libs.broker.base import BrokerProvider, Priority
@@ -29,17 +28,33 @@ from libs.common.ids import new_id, new_tag
 from libs.common.messages.vocabulary import BrokerMode, CloseReason, OrderRole
 from libs.market.clock import MarketClock, is_contract_open, next_open_at
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, evidence, lifecycle, looking, otoco, protecting, protection, sights
+from services.orders import (
+    asking,
+    brackets,
+    evidence,
+    lifecycle,
+    looking,
+    mending,
+    otoco,
+    protecting,
+    protection,
+    repairing,
+    sights,
+)
 from services.orders.brackets import NoMarket, StopPassed
 from services.orders.deps import Deps
 from services.orders.reading import reports_of
 from services.orders.steps import (
     Cancel,
     CheckOpen,
+    Inspect,
     Look,
     Moment,
+    Outcome,
     PlaceBracket,
+    PlaceCover,
     PlaceSell,
+    Question,
     Read,
     ResendEntry,
     Send,
@@ -53,17 +68,7 @@ REFUSALS = (UpstreamRefused, UpstreamAuth, LiveNotEnabled, InvalidInput)
 LONGEST_PAUSE_S = 900.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a call changes, and how long there is nothing to do after it."""
-
-    apply: Callable[[View, Moment], View]
-    pause_s: float = 0.0
-
-
-async def perform(  # noqa: PLR0911 - one answer per step
-    step: Talk, loaded: Loaded, deps: Deps, *, claim_ends: float
-) -> Outcome:
+async def perform(step: Talk, loaded: Loaded, deps: Deps, *, claim_ends: float) -> Outcome:
     """Carry out one step. Time: `claim_ends` is when our claim is over, by the monotonic clock."""
     is_entry = isinstance(step, ResendEntry) or (
         isinstance(step, Send) and any(order.role is OrderRole.ENTRY for order in loaded.view.by_tag(step.tag))
@@ -72,21 +77,33 @@ async def perform(  # noqa: PLR0911 - one answer per step
         broker = deps.broker_of(loaded, Priority.ENTRY if is_entry else Priority.EXIT)
     except AppError as error:
         return _stuck(step, error)
+    if isinstance(step, Send):
+        return await _send(step, loaded, broker, deps.clock, claim_ends)
+    if isinstance(step, Cancel):
+        return await _cancel(step, broker, deps.clock, claim_ends)
+    try:
+        return await _asked(step, loaded, broker, deps)
+    except AppError as error:
+        return _stuck(step, error)
+
+
+async def _asked(step: Question, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:  # noqa: PLR0911
+    """Ask what a step needs to know. Raises: whatever keeps it from being known; it is tried again."""
     match step:
-        case Send():
-            return await _send(step, loaded, broker, deps.clock, claim_ends)
         case Look():
             return await _look(step, loaded, broker, deps)
         case Read():
             return await _read(step, broker)
-        case Cancel():
-            return await _cancel(step, broker, deps.clock, claim_ends)
         case PlaceBracket():
             return await _bracket(step, loaded, broker, deps)
         case PlaceSell():
             return await _sell(loaded, broker, deps)
         case ResendEntry():
             return await _entry_again(step, loaded, broker, deps)
+        case PlaceCover():
+            return await _cover(loaded, broker, deps)
+        case Inspect():
+            return await mending.inspected(step, loaded, broker, deps)
         case CheckOpen():
             return await _check_open(step, loaded, broker, deps)
 
@@ -142,18 +159,12 @@ async def _cancel(step: Cancel, broker: BrokerProvider, clock: Clock, claim_ends
 
 
 async def _look(step: Look, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
-    try:
-        seen = await sights.look(broker, loaded, deps)
-    except AppError as error:
-        return _stuck(step, error)
+    seen = await sights.look(broker, loaded, deps)
     return Outcome(lambda view, moment: evidence.judged(view, step.tag, seen, moment))
 
 
 async def _read(step: Read, broker: BrokerProvider) -> Outcome:
-    try:
-        report = await broker.order(step.group_order_id)
-    except AppError as error:
-        return _stuck(step, error)
+    report = await broker.order(step.group_order_id)
 
     def apply(view: View, moment: Moment) -> View:
         found = reports_of(view.orders, report)
@@ -207,44 +218,50 @@ def _until_open(deps: Deps, clock: MarketClock, contract: OccSymbol) -> float:
 async def _bracket(step: PlaceBracket, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
     trade = loaded.view.trade
     contract = OccSymbol.parse(trade.occ_symbol)
-    try:
-        quotes, clock, base = await sights.market_of(broker, loaded, deps)
-    except AppError as error:
-        return _stuck(step, error)
+    quotes, clock, base = await sights.market_of(broker, loaded, deps)
     if not is_open(deps, clock, trade.broker_mode, contract):
         return Outcome(lambda view, _: view, pause_s=_until_open(deps, clock, contract))
+    looked = await mending.looked_before(loaded, broker, deps)
+    if isinstance(looked, Outcome):
+        return looked
     quote = quotes.get(trade.occ_symbol)
     if step.sl is not None and (quote is None or not quote.has_market):
         return Outcome(lambda view, _: view, pause_s=1.0)
-    if step.sl is not None and quote is not None and step.sl >= (quote.bid or 0):
-        held_back = protecting.refused_sale(loaded.view, deps.moment(loaded))
-        if held_back is not None:
-            return Outcome(lambda view, _: view, pause_s=2.0)
+    passed = step.sl is not None and quote is not None and step.sl >= (quote.bid or 0)
+    if passed and protecting.refused_sale(loaded.view, deps.moment(loaded)) is not None:
+        return Outcome(lambda view, _: view, pause_s=2.0)
 
     def apply(view: View, moment: Moment) -> View:
+        view = view if looked is None else repairing.known(view, looked, moment, new_id=new_id)
+        if looked is not None and not repairing.may_protect(view):
+            return view
         made = brackets.bracket_orders(view, step.sl, step.tp, quote, new_id=new_id, tag=new_tag(), now=moment.now)
         if isinstance(made, StopPassed):
-            words = f"the stop {made.stop} is passed, bid {made.bid}"
             return asking.with_close(
                 view,
                 action_id=new_id(),
                 reason=CloseReason.SL_HIT,
                 state=ActionState.RUNNING,
                 now=moment.now,
-                words=words,
+                words=f"the stop {made.stop} is passed, bid {made.bid}",
             )
         return view if isinstance(made, NoMarket) else looking.with_orders(view, evidence.based(view, made, base))
 
     return Outcome(apply)
 
 
+async def _cover(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
+    contract = OccSymbol.parse(loaded.view.trade.occ_symbol)
+    quotes, clock, base = await sights.market_of(broker, loaded, deps)
+    if not is_open(deps, clock, loaded.view.trade.broker_mode, contract):
+        return Outcome(lambda view, _: view, pause_s=_until_open(deps, clock, contract))
+    return await mending.covered(loaded, quotes.get(str(contract)), base, broker, deps)
+
+
 async def _sell(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
     trade = loaded.view.trade
     contract = OccSymbol.parse(trade.occ_symbol)
-    try:
-        quotes, clock, base = await sights.market_of(broker, loaded, deps)
-    except AppError as error:
-        return _stuck(PlaceSell(), error)
+    quotes, clock, base = await sights.market_of(broker, loaded, deps)
     if not is_open(deps, clock, trade.broker_mode, contract):
         return Outcome(lambda view, _: view, pause_s=_until_open(deps, clock, contract))
     quote = quotes.get(trade.occ_symbol)
@@ -257,10 +274,7 @@ async def _sell(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
 
 
 async def _entry_again(step: ResendEntry, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
-    try:
-        _, _, base = await sights.market_of(broker, loaded, deps)
-    except AppError as error:
-        return _stuck(step, error)
+    _, _, base = await sights.market_of(broker, loaded, deps)
 
     def apply(view: View, moment: Moment) -> View:
         if not (view.entry_is_over and protection.may_resend_entry(view)):
@@ -278,10 +292,7 @@ async def _check_open(step: CheckOpen, loaded: Loaded, broker: BrokerProvider, d
     """See a session open with a two-sided quote, twice, a settling time apart."""
     trade, waits = loaded.view.trade, deps.settings.order_waits
     contract = OccSymbol.parse(trade.occ_symbol)
-    try:
-        quotes, clock = await market_of(broker, (trade.occ_symbol,), deps.clock.now())
-    except AppError as error:
-        return _stuck(step, error)
+    quotes, clock = await market_of(broker, (trade.occ_symbol,), deps.clock.now())
     opened = is_open(deps, clock, trade.broker_mode, contract)
     quote = quotes.get(trade.occ_symbol)
     ready = opened and quote is not None and bool(quote.bid) and bool(quote.ask)

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from libs.broker.orders import OrderType
+from libs.broker.orders import OrderSide, OrderType
 from libs.common.messages.vocabulary import (
     TERMINAL_ORDERS,
     UNANSWERED_ORDERS,
@@ -21,17 +21,19 @@ from libs.common.messages.vocabulary import (
     CloseReason,
     Duration,
     EntryType,
+    Finding,
     OptionType,
     OrderRole,
     OrderStatus,
     Protection,
     Settlement,
-    Severity,
     TradeStatus,
     TriggerPrecision,
 )
+from services.orders.beside import Correction, MarkRow, OpenConcern
 
 EXIT_ROLES = frozenset({OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE})
+BUYING_ROLES = frozenset({OrderRole.ENTRY, OrderRole.COVER})
 BRACKET_ROLES = frozenset({OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT})
 
 
@@ -41,6 +43,8 @@ class Group(StrEnum):
     SINGLE = "single"
     OCO = "oco"
     OTOCO = "otoco"
+    FOREIGN = "foreign"
+    """Not sent by us: somebody else's order that sold, or bought back, what the trade had."""
 
 
 class ActionKind(StrEnum):
@@ -48,6 +52,10 @@ class ActionKind(StrEnum):
 
     CLOSE = "CLOSE"
     ADJUST = "ADJUST"
+    REPAIR = "REPAIR"
+    """Look again at the broker, because the trade was found at odds with it."""
+    YIELD = "YIELD"
+    """Take down what still works of the entry: what surfaced of another trade is sold in the contract."""
 
 
 class ActionState(StrEnum):
@@ -131,6 +139,8 @@ class Order:
     """Why evidence cannot settle an unanswered write, for the person who then has to."""
     odd_since: datetime | None = None
     """Since when the broker shows it as something that is neither working nor over."""
+    recovered_as: str | None = None
+    """The trade that holds what this entry executed after its own trade was over."""
 
     @property
     def is_terminal(self) -> bool:
@@ -146,6 +156,13 @@ class Order:
     def is_unanswered(self) -> bool:
         """Say whether it may be at the broker without our knowing."""
         return self.status in UNANSWERED_ORDERS
+
+    @property
+    def side(self) -> OrderSide:
+        """Return which way it goes at the broker."""
+        if self.role is OrderRole.ENTRY:
+            return OrderSide.BUY_TO_OPEN
+        return OrderSide.BUY_TO_CLOSE if self.role is OrderRole.COVER else OrderSide.SELL_TO_CLOSE
 
     @property
     def remaining_qty(self) -> int:
@@ -212,6 +229,12 @@ class Trade:
     """Contracts that ended without an order of ours."""
     settling_at: datetime | None = None
     """Our time of first knowing that the contract trades no more."""
+    shown_qty: int | None = None
+    """What the broker's positions left for this trade when a repair looked, where that was less than we hold."""
+    foreign_exit: str | None = None
+    """Somebody else's sell works in the contract: `stop`, or `other`. Nothing is placed over it."""
+    successor_occ: str | None = None
+    """What the contract became by a corporate action; its exits are left to hands."""
     created_at: datetime
 
 
@@ -227,6 +250,11 @@ class Action:
     reason: CloseReason | None = None
     new_sl: Decimal | None = None
     new_tp: Decimal | None = None
+    finding: Finding | None = None
+    """Repairs only, like the two below: what monitor found."""
+    named: str | None = None
+    """Broker order ids that may explain it, with blanks between."""
+    successor_occ: str | None = None
     words: str | None = None
     """Why it failed, or what became of it, for a person."""
     created_at: datetime
@@ -250,18 +278,6 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MarkRow:
-    """What a trade was worth when last looked at."""
-
-    current_price: Decimal | None = None
-    price_source: str | None = None
-    last_updated: datetime | None = None
-    unrealized_pnl: Decimal | None = None
-    max_gain: Decimal | None = None
-    max_drawdown: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The user's settings that a running trade obeys."""
 
@@ -270,18 +286,6 @@ class Policy:
     repair_delay_s: Decimal = Decimal(60)
     stop_limit_offset: Decimal | None = None
     expiry_flatten_min: int = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenConcern:
-    """A concern of this trade that was raised and not ended."""
-
-    concern_key: str
-    kind: str
-    severity: Severity
-    text: str
-    since_at: datetime
-    key_version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,9 +307,12 @@ class View:
     actions: tuple[Action, ...] = ()
     """The active ones."""
     flow: Flow = Flow()
-    marks: MarkRow = MarkRow()
+    marks: MarkRow = field(default_factory=MarkRow)
     policy: Policy = Policy()
     concerns: tuple[OpenConcern, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    is_beside_entry: bool = False
+    """A recovered trade's: another open trade has a working entry in the contract."""
     key_version: int = 0
     account_name: str | None = None
     events: tuple[Event, ...] = ()
@@ -328,9 +335,15 @@ class View:
 
     @property
     def held_qty(self) -> int:
-        """Return what we hold by our own orders' executions, less what ended without one."""
-        traded = sum(o.filled_qty for o in self.entry_orders) - sum(o.filled_qty for o in self.exit_orders)
-        return traded - self.trade.settled_qty
+        """Return what we hold by our own orders' executions, less what ended without one; below zero is short."""
+        bought = sum(o.filled_qty for o in self.orders if o.role in BUYING_ROLES)
+        return bought - sum(o.filled_qty for o in self.exit_orders) - self.trade.settled_qty
+
+    @property
+    def sellable_qty(self) -> int:
+        """Return what may be sold: never more than we hold, nor than the broker was seen to show of it."""
+        shown = self.trade.shown_qty
+        return min(self.held_qty, shown) if shown else self.held_qty
 
     @property
     def entry_is_over(self) -> bool:
@@ -341,6 +354,16 @@ class View:
     def close_action(self) -> Action | None:
         """Return the active close."""
         return next((a for a in self.actions if a.kind is ActionKind.CLOSE and a.is_active), None)
+
+    @property
+    def repair(self) -> Action | None:
+        """Return the look at the broker that is asked for."""
+        return next((a for a in self.actions if a.kind is ActionKind.REPAIR and a.is_active), None)
+
+    @property
+    def yielding(self) -> Action | None:
+        """Return the request to take the entry down for another trade's sale."""
+        return next((a for a in self.actions if a.kind is ActionKind.YIELD and a.is_active), None)
 
     @property
     def running(self) -> Action | None:

@@ -13,6 +13,7 @@ __all__ = [
     "HOLDING_STATES",
     "NEVER_HELD",
     "OPEN_STATES",
+    "SANDBOX_WIPE",
     "TERMINAL_ORDERS",
     "UNANSWERED_ORDERS",
     "WORKING_ORDERS",
@@ -20,6 +21,7 @@ __all__ = [
     "CloseReason",
     "Duration",
     "EntryType",
+    "Finding",
     "OptionType",
     "OrderRole",
     "OrderStatus",
@@ -166,6 +168,10 @@ class Finding(StrEnum):
     """Everything of ours is gone and the cash is reset."""
     DOUBTFUL = "doubtful"
     """The account's view cannot be trusted; nothing is said or repaired from it."""
+
+
+SANDBOX_WIPE = "SANDBOX_WIPE"
+"""The `reason` of a trade that ended because its venue forgot the account: it counts in no statistic."""
 
 
 class Severity(StrEnum):

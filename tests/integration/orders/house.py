@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -27,12 +27,29 @@ from libs.common.http import HttpClient
 from libs.common.ids import new_id
 from libs.common.jobs import JobRunner
 from libs.common.messages.base import Command
-from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry, PlaceTrade, ResolveTrade, WithdrawTrade
-from libs.common.messages.vocabulary import TERMINAL_ORDERS, BrokerMode, EntryType, OptionType
+from libs.common.messages.orders import (
+    AdjustTrade,
+    CloseTrade,
+    Entry,
+    PlaceTrade,
+    RepairTrade,
+    ResolveTrade,
+    WithdrawTrade,
+)
+from libs.common.messages.vocabulary import TERMINAL_ORDERS, BrokerMode, EntryType, Finding, OptionType
 from libs.common.testing import FakeBus, TestDatabase, eventually
 from libs.common.vault import Vault, new_key
 from libs.market.options import OccSymbol
-from services.orders import expiry, handlers_actions, handlers_place, handlers_resolve, recovery, stops, store_accounts
+from services.orders import (
+    expiry,
+    handlers_actions,
+    handlers_place,
+    handlers_repairs,
+    handlers_resolve,
+    recovery,
+    stops,
+    store_accounts,
+)
 from services.orders.accounts import settled_in
 from services.orders.deps import Deps
 from services.orders.settings import Settings
@@ -55,6 +72,7 @@ QUICK = Waits(
     retry_first_s=0.05,
     retry_last_s=0.5,
     close_retry_s=1.0,
+    inventory_look_s=0.5,
     queue_settle_s=0.2,
     queue_poll_s=0.1,
     expiry_look_s=0.2,
@@ -88,6 +106,10 @@ class Sim:
         """List the broker's orders of an account."""
         found: list[dict[str, Any]] = (await self._http.get("/_control/orders", params={"account": account})).json()
         return found
+
+    async def clear_faults(self) -> None:
+        """Let the broker behave again."""
+        assert (await self._http.delete("/_control/faults")).status_code < 300
 
     async def requests(self) -> Any:
         """List every request the broker received."""
@@ -140,6 +162,8 @@ class House:
     user: str
     account_id: str = ""
     contract: OccSymbol = ANY_CONTRACT
+    theirs: set[int] = field(default_factory=set)
+    """Broker orders that somebody placed by hand."""
 
     @property
     def occ(self) -> str:
@@ -160,6 +184,47 @@ class House:
         """Let the broker misbehave."""
         match = {"method": method, "path": path, "account": self.account_id}
         await self.sim.control("faults", match=match, kind=kind, times=times, **more)
+
+    async def by_hand(self, **order: Any) -> int:
+        """Place an order at the broker as its owner might, past the program."""
+        body = {"kind": "manual_order", "account": self.account_id, "option_symbol": self.occ} | order
+        order_id = int((await self.sim.control("events", **body))["order_id"])
+        self.theirs.add(order_id)
+        return order_id
+
+    async def happens(self, kind: str, **more: Any) -> Any:
+        """Let something happen at the broker without the program."""
+        return await self.sim.control("events", kind=kind, account=self.account_id, **more)
+
+    async def repair(self, trade_id: str, finding: Finding, **more: Any) -> str:
+        """Ask as monitor does of what it sees now; returns the answer."""
+        seen = more.pop("seen_key_version", None) or (await self.trade(trade_id))["key_version"]
+        command = RepairTrade(trade_id=trade_id, finding=finding, seen_key_version=seen, **more)
+        reply = await handlers_repairs.repair_trade(command, self.context(), self.deps)
+        return cast("str", reply.json()["state"])
+
+    async def recovered(self, trade_id: str) -> dict[str, Any]:
+        """Wait for the trade that holds what surfaced of another."""
+
+        async def there() -> str | None:
+            async with self.database.admin() as admin:
+                found = await admin.fetch("select id from orders.trades where recovered_from = $1", trade_id)
+            assert len(found) <= 1
+            return found[0]["id"] if found else None
+
+        return await self.trade(cast("str", await eventually(there)))
+
+    async def corrected(self, trade_id: str) -> list[dict[str, Any]]:
+        """Read what was learned of a trade's money after its close."""
+        async with self.database.admin() as admin:
+            sql = "select * from orders.corrections where trade_id = $1 order by created_at"
+            return [dict(row) for row in await admin.fetch(sql, trade_id)]
+
+    async def wrong(self, trade_id: str) -> set[str]:
+        """Read which concerns of a trade are open."""
+        async with self.database.admin() as admin:
+            sql = "select kind from orders.concerns where trade_id = $1 and ended_at is null"
+            return {row["kind"] for row in await admin.fetch(sql, trade_id)}
 
     def placing(self, **changes: Any) -> PlaceTrade:
         """Write a market order with both exits around a pinned 4.00 × 4.20."""

@@ -53,3 +53,9 @@ def test_a_trade_that_held_nothing_has_no_result() -> None:
     outcome = outcome_of(a_trade(filled_qty=0, close_reason="REJECTED", realized_pnl=None, close_price=None))
     assert outcome is not None
     assert (outcome.was_held, outcome.realized_pnl, outcome.entry_price) == (False, None, None)
+
+
+def test_a_trade_that_its_demo_venue_forgot_counts_in_no_statistic() -> None:
+    wiped = outcome_of(a_trade(reason="SANDBOX_WIPE", trigger_precision="ESTIMATED", close_reason="CLOSED_AT_BROKER"))
+    assert wiped is not None
+    assert (wiped.was_held, wiped.realized_pnl) == (False, None)

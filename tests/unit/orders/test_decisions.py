@@ -199,14 +199,6 @@ def test_a_sale_that_does_not_execute_is_an_alarm_for_nothing_else_protects_the_
     assert raised.concern.kind == "close_unfilled"
 
 
-def test_what_is_bought_after_the_end_is_an_alarm() -> None:
-    view = lifecycle.unknown(lifecycle.sent(a_view(), "bk-entry", NOW), "bk-entry", "lost", NOW)
-    view = lifecycle.never_placed(view, "bk-entry", NOW)
-    view = lifecycle.applied(view, (a_report(view.orders[0], OrderStatus.FILLED, 2, "4.20"),), NOW)
-    assert view.trade.status is TradeStatus.CLOSED
-    assert [one.kind for one in concerns.found(view, Moment(NOW))] == ["late_fill"]
-
-
 # ── settings and actions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 

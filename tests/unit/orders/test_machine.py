@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import count
@@ -27,6 +28,7 @@ from services.orders.evidence import Known, KnownOrder
 from services.orders.lifecycle import ALLOWED
 from services.orders.plan import is_running, next_step
 from services.orders.reading import reports_of
+from services.orders.repairing import Beside
 from services.orders.steps import Cancel, Moment, Send, Step, Talk, Wait, Waits
 from services.orders.store import Loaded
 from services.orders.trade import ActionState, View
@@ -43,6 +45,7 @@ class Pretend:
     broker: PretendBroker
     clock: ManualClock
     waits: Waits = field(default_factory=Waits)
+    ours: Callable[[], set[str]] = set
 
     def __post_init__(self) -> None:
         self.settings = SimpleNamespace(order_waits=self.waits, force_market_open=False)
@@ -67,6 +70,9 @@ class Pretend:
             )
         )
 
+    async def beside(self, _: View) -> Beside:
+        return Beside(ours=frozenset(self.ours()))
+
     def moment(self, _: Any = None) -> Moment:
         return Moment(self.clock.now(), self.waits)
 
@@ -83,7 +89,7 @@ class Machine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.broker = PretendBroker()
         self.clock = ManualClock(NOW)
-        self.deps = Pretend(self.broker, self.clock)
+        self.deps = Pretend(self.broker, self.clock, ours=self.ours)
         self.ids = count(1)
         self.locked: Any = None
         self.key_version = 0
@@ -153,6 +159,9 @@ class Machine(RuleBasedStateMachine):
             if outcome.pause_s:
                 self.pass_time(outcome.pause_s)
         return step
+
+    def ours(self) -> set[str]:
+        return {name for o in self.view.orders for name in (o.broker_order_id, o.group_order_id) if name}
 
     def new_id(self) -> str:
         return f"id{next(self.ids):04d}"

@@ -21,6 +21,25 @@ STATEMENTS = (
     "create index broker_orders_stop_limits on orders.broker_orders (trade_id) "
     "where type = 'stop_limit' and status in ('WORKING', 'PARTIAL')",
     "alter table orders.trades add column settled_qty integer not null default 0, add column settling_at timestamptz",
+    """
+    alter table orders.trades
+    add column shown_qty integer, add column foreign_exit text, add column successor_occ text
+    """,
+    # What surfaced of one broker order after its trade was over is recovered once.
+    """
+    create unique index trades_recovered_once on orders.trades (recovered_from, tradier_order_id)
+    where recovered_from is not null
+    """,
+    "alter table orders.broker_orders add column recovered_as text references orders.trades (id)",
+    """
+    alter table orders.broker_orders drop constraint broker_orders_sent_as_check,
+    add constraint broker_orders_sent_as_check check (sent_as in ('single', 'oco', 'otoco', 'foreign'))
+    """,
+    """
+    alter table orders.actions add column finding text, add column named text, add column successor_occ text,
+    drop constraint actions_kind_check,
+    add constraint actions_kind_check check (kind in ('CLOSE', 'ADJUST', 'REPAIR', 'YIELD'))
+    """,
 )
 
 # What `store_lists.REWORD` said when this was written: a pending limit shows its price, a bare holding since when.

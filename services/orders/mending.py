@@ -1,0 +1,73 @@
+"""The steps of repair and cover that talk to the broker, each from a full look at the contract.
+
+A full look is positions first, then the session's orders, then by id whatever the list left out: an execution between
+two of them can make something look less missing, never more.
+"""
+
+from __future__ import annotations
+
+from libs.broker.base import BrokerProvider
+from libs.broker.reports import Quote
+from libs.common.errors import NotFound
+from libs.common.ids import new_id, new_tag
+from services.orders import brackets, evidence, looking, protecting, repairing
+from services.orders.deps import Deps
+from services.orders.evidence import Baseline
+from services.orders.repairing import Looked
+from services.orders.steps import Inspect, Moment, Outcome
+from services.orders.store import Loaded
+from services.orders.trade import View
+
+MOST_BY_ID = 12
+"""More of one trade's orders than this were never alive at once; the newest are read."""
+
+
+async def look(view: View, named: str | None, broker: BrokerProvider, deps: Deps) -> Looked:
+    """Read all that a repair is decided from. Raises: UpstreamUnavailable, UpstreamAuth."""
+    positions = await broker.positions()
+    orders = list(await broker.orders())
+    listed = {name for top in orders for name in (top.id, *(leg.id for leg in top.flat()))}
+    own = dict.fromkeys(order.group_order_id for order in reversed(view.orders) if order.group_order_id)
+    wanted = [*(named or "").split(), *list(own)[:MOST_BY_ID]]
+    gone = set()
+    for order_id in dict.fromkeys(name for name in wanted if name not in listed):
+        try:
+            orders.append(await broker.order(order_id))
+        except NotFound:
+            gone.add(order_id)
+    return Looked(positions, tuple(orders), frozenset(gone), await deps.beside(view))
+
+
+async def inspected(step: Inspect, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
+    """Look because monitor found the trade at odds with the broker."""
+    asked = next((action for action in loaded.view.actions if action.id == step.action_id), None)
+    looked = await look(loaded.view, None if asked is None else asked.named, broker, deps)
+    return Outcome(lambda view, moment: repairing.judged(view, step.action_id, looked, moment, new_id=new_id))
+
+
+async def looked_before(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Looked | Outcome | None:
+    """Look before exits go back that nobody of us took down; None for others, an Outcome when they must not."""
+    if not protecting.is_repair(loaded.view):
+        return None
+    looked = await look(loaded.view, None, broker, deps)
+    if repairing.may_protect(repairing.known(loaded.view, looked, deps.moment(loaded), new_id=new_id)):
+        return looked
+    pause_s = deps.settings.order_waits.inventory_look_s
+    return Outcome(lambda view, moment: repairing.known(view, looked, moment, new_id=new_id), pause_s=pause_s)
+
+
+async def covered(loaded: Loaded, quote: Quote | None, base: Baseline, broker: BrokerProvider, deps: Deps) -> Outcome:
+    """Make the intent of buying back what the account is short of by our own orders."""
+    looked = await look(loaded.view, None, broker, deps)
+    can_buy = quote is not None and bool(quote.ask)
+
+    def apply(view: View, moment: Moment) -> View:
+        view = repairing.known(view, looked, moment, new_id=new_id)
+        qty = repairing.coverable_qty(view, looked)
+        if qty <= 0 or not can_buy:
+            return view
+        made = brackets.cover_order(view, qty=qty, order_id=new_id(), tag=new_tag(), now=moment.now)
+        return looking.with_orders(view, evidence.based(view, (made,), base))
+
+    will_buy = can_buy and repairing.coverable_qty(loaded.view, looked) > 0
+    return Outcome(apply, pause_s=0.0 if will_buy else deps.settings.order_waits.look_every_s)
