@@ -177,10 +177,11 @@ async def test_the_status_merges_every_service_and_names_the_silent(house: House
     house.answers[GetPricingStatus] = {"banners": [], "feeds": [{"name": "orats", "age_s": None, "ok": False}]}
     house.answers[GetForensicsStatus] = {"banners": [], "feeds": []}
     house.answers[GetMonitorStatus] = UpstreamUnavailable("the database of monitor is away")
-    house.answers[GetMarketStatus] = {
+    market = {
         "mode": "PAPER", "state": "open", "date": "2026-11-20", "next_change_at": None, "next_state": None,
         "now": "2026-11-20T15:00:00Z",
     }  # fmt: skip
+    house.answers[GetMarketStatus] = market
     alice = await house.signed_in("alice")
     status = (await alice.get("/api/system/status")).json()
     assert {line["name"]: line["ok"] for line in status["services"]} == {
@@ -195,7 +196,7 @@ async def test_the_status_merges_every_service_and_names_the_silent(house: House
         house.answers[question] = {"banners": [], "feeds": []}
     assert (await alice.get("/api/system/status")).json()["banners"] == []
 
-    house.answers[GetMarketStatus] |= {"state": "postmarket", "since": "2026-11-20T21:00:00Z"}
+    house.answers[GetMarketStatus] = market | {"state": "postmarket", "since": "2026-11-20T21:00:00Z"}
     (closed,) = (await alice.get("/api/system/status")).json()["banners"]
     assert (closed["code"], closed["level"], closed["since"]) == ("market_closed", "info", "2026-11-20T21:00:00Z")
 
