@@ -153,21 +153,36 @@ def adopted(view: View, tag: str, report: OrderReport, now: datetime) -> View:
 
 def doubt_of(seen: Seen) -> str | None:
     """Say why a look proves nothing: it leaves out, or knows less of, what we know."""
-    shown = {report.id: report for report in seen.orders}
+    missing_ids = left_out(seen)
+    if missing_ids:
+        return f"the broker's list leaves out order {missing_ids[0]}, which we know of"
     flat = {leg.id: leg for report in seen.orders for leg in report.flat()}
     for known in seen.known.orders:
-        if not known.is_settled or calendar.new_york_date(known.venue_at) != seen.today:
-            continue
-        if known.group_order_id not in shown:
-            return f"the broker's list leaves out order {known.group_order_id}, which we know of"
         own = flat.get(known.broker_order_id or known.group_order_id)
-        if own is not None and _knows_less(own, known):
+        if known.is_settled and own is not None and _knows_less(own, known):
             return f"the broker's list is older than what we know of order {known.group_order_id}"
     held = {position.symbol for position in seen.positions}
     missing = sorted(symbol for symbol, qty in seen.known.holdings.items() if qty > 0 and symbol not in held)
     # What expires today may be gone already, and rightly.
     missing = [symbol for symbol in missing if seen.today is None or OccSymbol.parse(symbol).expiry > seen.today]
     return f"the broker's positions leave out {missing[0]}, which is held" if missing else None
+
+
+def left_out(seen: Seen) -> tuple[str, ...]:
+    """List the orders of the present day that we know of and a list does not show."""
+    shown = {report.id for report in seen.orders}
+    expected = (
+        known.group_order_id
+        for known in seen.known.orders
+        if known.is_settled and calendar.new_york_date(known.venue_at) == seen.today
+    )
+    return tuple(sorted({order_id for order_id in expected if order_id not in shown}))
+
+
+def without(seen: Seen, forgotten: tuple[str, ...]) -> Seen:
+    """Return a look without orders that the broker does not know any more by their ids either."""
+    kept = tuple(known for known in seen.known.orders if known.group_order_id not in forgotten)
+    return replace(seen, known=replace(seen.known, orders=kept))
 
 
 def _knows_less(own: OrderReport, known: KnownOrder) -> bool:

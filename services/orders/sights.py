@@ -9,14 +9,18 @@ from typing import Final
 from libs.broker.base import BrokerProvider
 from libs.broker.reports import PositionReport, Quote
 from libs.broker.venue_clock import market_clock
-from libs.common.errors import AppError
+from libs.common.errors import AppError, NotFound
 from libs.market.clock import MarketClock
+from services.orders import evidence
 from services.orders.deps import Deps
 from services.orders.evidence import Baseline, Known, Seen, holding_of
 from services.orders.store import Loaded
 
 KNOWN_DAYS: Final = timedelta(days=2)
 """How far back known orders are compared: lists show the present day's."""
+
+MOST_ASKED_BY_ID: Final = 3
+"""Of the orders that a list leaves out, so many are asked for one by one."""
 
 
 async def market_of(
@@ -60,4 +64,17 @@ async def look(broker: BrokerProvider, loaded: Loaded, deps: Deps) -> Seen:
     venue_at = (await market_clock(broker, now=now)).market_at(now)
     known: Known = await deps.known(loaded.view, venue_at - KNOWN_DAYS)
     orders = await broker.orders()
-    return Seen(orders=orders, positions=await broker.positions(), known=known, venue_at=venue_at)
+    seen = Seen(orders=orders, positions=await broker.positions(), known=known, venue_at=venue_at)
+    missing = evidence.left_out(seen)
+    return evidence.without(seen, missing) if missing and await _are_forgotten(broker, missing) else seen
+
+
+async def _are_forgotten(broker: BrokerProvider, order_ids: tuple[str, ...]) -> bool:
+    """Say whether the broker has no such orders any more, as after a wipe: by id a list's gap does not hide them."""
+    for order_id in order_ids[:MOST_ASKED_BY_ID]:
+        try:
+            await broker.order(order_id)
+        except NotFound:
+            continue
+        return False
+    return True

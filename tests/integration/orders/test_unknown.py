@@ -114,3 +114,15 @@ async def test_across_midnight_a_day_order_ends_by_the_next_days_position(house:
     bought = (await house.sim.orders(house.account_id))[0]
     assert row["entry_price"] == Decimal(str(bought["avg_fill_price"]))
     await house.until(trade["id"], protection="PROTECTED")
+
+
+async def test_an_account_that_was_wiped_keeps_no_write_unknown(house: House) -> None:
+    first = await house.place(entry=Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50")))
+    await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=first["id"], version=first["version"]))
+    async with house.database.admin() as admin:
+        # Long enough ago to be in any list.
+        await admin.execute("update orders.broker_orders set answered_at = answered_at - interval '1 minute'")
+    await house.fault("drop_before", path=PLACING)
+    await house.sim.control("events", kind="wipe", account=house.account_id)
+    trade = (await house.ask(house.placing())).json()
+    await house.until(trade["id"], status="CLOSED", reason="not_placed")

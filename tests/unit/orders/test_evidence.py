@@ -16,6 +16,7 @@ from libs.common.messages.vocabulary import OrderStatus as Ours
 from services.orders import evidence, lifecycle
 from services.orders.evidence import Baseline, Holding, Known, KnownOrder, Seen
 from services.orders.reading import reports_of
+from services.orders.settings import Settings
 from services.orders.steps import Moment, Waits, evidence_gap_s, next_look_at
 from services.orders.trade import Order, View
 from tests.unit.orders.views import NOW, OCC, a_leg, a_view, filled
@@ -366,3 +367,22 @@ def test_what_nobody_settles_is_looked_for_twice_a_minute() -> None:
 def test_the_gap_of_an_entry_is_the_long_one() -> None:
     waits = Waits()
     assert evidence_gap_s(unknown().orders[0], waits) == waits.look_gap_entry_s
+
+
+def test_at_the_real_waits_a_lost_sale_is_settled_three_seconds_after_the_first_look() -> None:
+    view, at = unknown_sale(), NOW
+    while sale(view).status is Ours.UNKNOWN:
+        view = look(view, position=2, tag="bk-sell", at=at)
+        at = next_look_at(sale(view), Moment(at)) or at
+    assert (at - NOW).total_seconds() == 3
+
+
+def test_a_dead_sender_is_followed_no_later_than_its_entry_may_still_be_sent() -> None:
+    # Then an intent nobody sent ends at that moment, and one at its send needs the gap and one look more.
+    assert Settings.model_fields["lease_s"].default <= Waits().send_by_s
+
+
+def test_orders_that_the_broker_does_not_know_by_id_either_are_no_gap_in_its_list() -> None:
+    seen = Seen(orders=(), known=Known(orders=(one_we_know(), one_we_know(group_order_id="801"))), venue_at=NOW)
+    assert evidence.left_out(seen) == ("800", "801")
+    assert evidence.doubt_of(evidence.without(seen, ("800", "801"))) is None
