@@ -126,7 +126,8 @@ def judged(view: View, tag: str, seen: Seen, moment: Moment) -> View:
     if len(twins) == 1:
         return adopted(view, tag, twins[0], moment.now)
     if twins:
-        return _noted(view, tag, moment, at_once=f"orders {names_of(twins)} at the broker may each be it")
+        names = " and ".join(sorted(twin.id for twin in twins))
+        return _noted(view, tag, moment, at_once=f"orders {names} at the broker may each be it")
     return _untraced(view, orders, seen, moment)
 
 
@@ -138,11 +139,6 @@ def _untraced(view: View, orders: tuple[Order, ...], seen: Seen, moment: Moment)
     if calendar.new_york_date(at) == seen.today:
         return _absent(view, first, seen, moment)
     return _after_its_day(view, orders, seen, moment)
-
-
-def names_of(reports: tuple[OrderReport, ...]) -> str:
-    """Name orders of the broker for a person."""
-    return " and ".join(sorted(report.id for report in reports))
 
 
 def adopted(view: View, tag: str, report: OrderReport, now: datetime) -> View:
