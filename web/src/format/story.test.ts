@@ -73,6 +73,16 @@ describe("a line of the story", () => {
     expect(line?.tone).toBe("good");
   });
 
+  it("says what a person declared of an unknown order, and from where", () => {
+    const stored = "demo says that order 17 is it; checked at the broker";
+    const line = only(event("resolved", stored, { actor: "user", data: { via: "the page, 10.0.0.7", id: "17" } }));
+    expect([line?.text, line?.via, line?.icon]).toEqual([
+      "You said that order 17 is it; checked at the broker",
+      "the page, 10.0.0.7",
+      "you",
+    ]);
+  });
+
   it("tells a kind it does not know in its own words", () => {
     expect(only(event("invented_later", "something happened"))?.text).toBe("Something happened");
   });

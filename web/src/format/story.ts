@@ -146,6 +146,17 @@ const BY_KIND: Record<string, (text: string, data: Data) => Words> = {
   status: ofStatus,
   action: (text) => ({ isSmall: / done$/.test(text) }),
   protection: (text, data) => ofProtection(data, text),
+  resolved: (text, data) => ({
+    icon: "you",
+    text: plainWords(text.replace(/^\S+ says that/, "you said that")),
+    via: wordOf(data.via),
+  }),
+  stop_reached: () => ({ icon: "alarm", tone: "wait" }),
+  finding: () => ({ icon: "alarm", tone: "wait" }),
+  corporate_action: () => ({ icon: "alarm", tone: "bad" }),
+  recovered: () => ({ icon: "alarm", tone: "wait", meaning: "It is kept and protected as a trade of its own." }),
+  correction: () => ({ icon: "broker", tone: "money" }),
+  ended: () => ({ icon: "broker", tone: "money" }),
 };
 
 const NAMES: Record<string, string> = {

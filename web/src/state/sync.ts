@@ -65,7 +65,7 @@ async function settled(begun: number): Promise<void> {
     const lines = await getSyncStatus();
     const failed = lines.find((line) => line.error !== null);
     if (failed) {
-      toast(`Account ${failed.account_id} could not be read. ${failed.error}`, "bad");
+      toast(`Account ${failed.account_id} could not be read: ${failed.error}`, "bad");
       return;
     }
     if (Date.now() - begun > PATIENCE_MS) {
