@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from playwright.async_api import Page, expect
 
-from tests.e2e.page import PATIENCE_MS, Placed, Portfolio, cancel_bracket
+from tests.e2e.page import PATIENCE_MS, Placed, Portfolio, cancel_bracket, nearest
 
 Shoot = Callable[[Page, str], Awaitable[None]]
 SETTLED_MS = 90_000
@@ -34,7 +34,7 @@ async def shoot_alarms(portfolio: Portfolio, naked: Placed, unknown: str, shoot:
     await expect(portfolio.row(naked.id).get_by_text("NOT PROTECTED")).to_be_visible(timeout=PATIENCE_MS)
     await expect(page.locator('[data-incident="naked"]')).to_be_visible(timeout=PATIENCE_MS)
     portfolio.lose_the_answer(naked.account_id)
-    await place_in_background(portfolio, "NFLX")
+    await place_in_background(portfolio, "IWM")
     await expect(page.get_by_text("counts as fully exposed").first).to_be_visible(timeout=PATIENCE_MS)
     await shoot(page, "08-alarms")
 
@@ -53,8 +53,8 @@ async def shoot_story(portfolio: Portfolio, naked: Placed, shoot: Shoot) -> None
     await page.get_by_role("button", name="Place the exits now").click()
     await expect(portfolio.row(naked.id).get_by_text("Stop and target resting")).to_be_visible(timeout=PATIENCE_MS)
     story = page.get_by_role("list", name="Timeline")
-    await expect(story.get_by_text("Over after")).to_be_visible(timeout=PATIENCE_MS)
-    await story.get_by_text("Bought").locator("xpath=..").get_by_text("What was recorded").click()
+    await expect(story.get_by_text("Over after").last).to_be_visible(timeout=PATIENCE_MS)
+    await story.get_by_text("Bought").first.locator("xpath=..").get_by_text("What was recorded").click()
     await page.locator("section.story").scroll_into_view_if_needed()
     await shoot(page, "09-story")
     await opener.click()
@@ -65,7 +65,7 @@ async def shoot_closed(portfolio: Portfolio, held: Placed, shoot: Shoot) -> None
     page, stack = portfolio.page, portfolio.stack
     chain = await portfolio.api("GET", "/api/market/expirations/SPY")
     options = await portfolio.api("GET", f"/api/market/chain/SPY?expiry={chain['expirations'][4]}")
-    symbol = options["options"][len(options["options"]) // 2]["occ_symbol"]
+    symbol = nearest(options)["occ_symbol"]
     account = held.account_id
     bought = {"option_symbol": symbol, "side": "buy_to_open", "quantity": 2}
     stack.control("events", kind="manual_order", account=account, **bought)
@@ -91,7 +91,7 @@ async def place_in_background(portfolio: Portfolio, ticker: str) -> None:
     """Place a market trade over the API, whatever becomes of it."""
     expiry = (await portfolio.api("GET", f"/api/market/expirations/{ticker}"))["expirations"][1]
     chain = await portfolio.api("GET", f"/api/market/chain/{ticker}?expiry={expiry}")
-    option = chain["options"][len(chain["options"]) // 2]
+    option = nearest(chain)
     body = {
         "ticker": ticker,
         "option_type": option["option_type"],

@@ -112,6 +112,9 @@ it("calls an alarm small where the trade's own mark tells the same", () => {
 });
 
 it("writes enums and empty prices as words", () => {
+  expect(
+    plainWords("no clear answer for the entry order: place order: the connection failed (RemoteProtocolError)"),
+  ).toBe("No clear answer for the entry order: the connection failed");
   expect(plainWords("a close (SL_HIT) begins")).toBe("A close (stop hit) begins");
   expect(plainWords("an adjust to stop None and target 11.80 begins")).toBe(
     "An adjust to no stop and target 11.80 begins",

@@ -74,7 +74,8 @@ const wordOf = (value: unknown): string => (typeof value === "string" || typeof 
 /** Stored words with contracts, reasons and roles written out. */
 export function plainWords(text: string): string {
   const known = withContracts(text).replace(ENUMS, (name) => REASONS[name] ?? name);
-  return sentence(known.replace(/\bstop None\b/, "no stop").replace(/\btarget None\b/, "no target"));
+  const calm = known.replace(/ \(\w+(Error|Exception|Timeout)\)/g, "").replace(/: place order: /, ": ");
+  return sentence(calm.replace(/\bstop None\b/, "no stop").replace(/\btarget None\b/, "no target"));
 }
 
 const BUYS = new Set(["ENTRY", "COVER"]);

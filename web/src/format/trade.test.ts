@@ -106,7 +106,13 @@ describe("totals", () => {
     const totals = totalsOf(trades);
     expect(dollars(totals.atStops)).toBe("−$400.00");
     expect(dollars(totals.openPnl, true)).toBe("+$40.00");
-    expect(totals).toMatchObject({ held: 2, guarded: 1, wanted: 1 });
+    expect(totals).toMatchObject({ held: 2, guarded: 1, wanted: 1, withoutStop: 1 });
+  });
+
+  it("counts the whole premium of a position whose stop does not rest", () => {
+    const totals = totalsOf([aTrade({ entry_price: "4.00", sl_price: "3.00", protection: "NAKED" })]);
+    expect(dollars(totals.atStops)).toBe("−$400.00");
+    expect(totals.withoutStop).toBe(1);
   });
 });
 

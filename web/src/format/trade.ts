@@ -154,18 +154,31 @@ export interface Totals {
   guarded: number;
   wanted: number;
   withoutTarget: number;
+  /** Held without a stop that rests: their whole premium is counted. */
+  withoutStop: number;
 }
 
-/** Sums over what is held now; a trade without a stop can lose its whole premium. */
+/** Sums over what is held now; a trade without a stop, or whose stop does not rest, can lose its whole premium. */
 export function totalsOf(trades: readonly Trade[]): Totals {
-  const sum: Totals = { openPnl: 0n, atStops: 0n, atTargets: 0n, held: 0, guarded: 0, wanted: 0, withoutTarget: 0 };
+  const sum: Totals = {
+    openPnl: 0n,
+    atStops: 0n,
+    atTargets: 0n,
+    held: 0,
+    guarded: 0,
+    wanted: 0,
+    withoutTarget: 0,
+    withoutStop: 0,
+  };
   for (const trade of trades) {
     const entry = parseDecimal(trade.entry_price);
     if (trade.filled_qty === 0 || entry === null) continue;
     const target = parseDecimal(trade.tp_price);
     sum.held += 1;
     sum.openPnl += parseDecimal(trade.unrealized_pnl) ?? 0n;
-    sum.atStops += times((parseDecimal(trade.sl_price) ?? 0n) - entry, trade.filled_qty, trade.multiplier);
+    const stop = trade.protection === "NAKED" ? null : parseDecimal(trade.sl_price);
+    if (stop === null) sum.withoutStop += 1;
+    sum.atStops += times((stop ?? 0n) - entry, trade.filled_qty, trade.multiplier);
     if (target === null) sum.withoutTarget += 1;
     else sum.atTargets += times(target - entry, trade.filled_qty, trade.multiplier);
     if (trade.protection !== "NONE") sum.wanted += 1;

@@ -65,7 +65,9 @@ function Options({ orders, isLoading, choice, onChoice }: OptionsProps) {
       <legend>Which of the broker's orders is it?</legend>
       {isLoading && <span className="skeleton" />}
       {!isLoading && orders.length === 0 && (
-        <p className="muted">We see no order in this contract at the broker that is not known already.</p>
+        <p className="muted">
+          Our copy of the broker's list, which may be some seconds old, shows no unexplained order in this contract.
+        </p>
       )}
       {options.map(([value, text]) => (
         <label key={value}>

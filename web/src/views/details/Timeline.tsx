@@ -91,7 +91,7 @@ export function Timeline({ events, incidents, failed }: TimelineProps) {
         {first && <span className="muted">{dateText(first.at)}, New York time</span>}
         <span className="spring" />
         {hidden > 0 && (
-          <button type="button" className="button small plain" aria-pressed={all} onClick={() => setAll(!all)}>
+          <button type="button" className="button small" aria-pressed={all} onClick={() => setAll(!all)}>
             {all ? "Show the story only" : `Show every step (${story.length})`}
           </button>
         )}

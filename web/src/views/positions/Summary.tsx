@@ -19,7 +19,10 @@ export function Summary({ trades }: { trades: readonly Trade[] }) {
       </div>
       <div>
         <dt>If every stop is hit</dt>
-        <dd className={signOf(sum.atStops)}>{dollars(sum.atStops, true)}</dd>
+        <dd className={signOf(sum.atStops)}>
+          {dollars(sum.atStops, true)}
+          {sum.withoutStop > 0 && <span className="sub">{sum.withoutStop} without a resting stop: all of it</span>}
+        </dd>
       </div>
       <div>
         <dt>If every target is hit</dt>
