@@ -56,6 +56,7 @@ async def shoot_story(portfolio: Portfolio, naked: Placed, shoot: Shoot) -> None
     await expect(story.get_by_text("Over after").last).to_be_visible(timeout=PATIENCE_MS)
     await story.get_by_text("Bought").first.locator("xpath=..").get_by_text("What was recorded").click()
     await page.locator("section.story").scroll_into_view_if_needed()
+    await expect(page.locator(".toast")).to_have_count(0, timeout=PATIENCE_MS)
     await shoot(page, "09-story")
     await opener.click()
 

@@ -121,7 +121,9 @@ async def test_what_somebody_else_placed_is_labelled_and_cannot_be_touched(portf
     foreign = page.get_by_role("region", name="Not placed by Bookend")
     await page.get_by_role("button", name="Sync now").click()
     await expect(foreign.locator(f'[data-foreign="{symbol}"]')).to_contain_text("2", timeout=60_000)
-    await expect(foreign.locator(f'[data-foreign-order="{order}"]')).to_contain_text("sell to close 2, limit at 99.00")
+    await expect(foreign.locator(f'[data-foreign-order="{order}"]')).to_contain_text(
+        "sell to close 2, limit at 99.00, working"
+    )
     await expect(foreign.get_by_text(re.compile(r"^SPY \d+ \w{3} \d\d [\d.]+ C$")).first).to_be_visible()
     await expect(foreign.get_by_role("button")).to_have_count(0)
     await expect(foreign.get_by_text("GOOGL")).to_have_count(0)

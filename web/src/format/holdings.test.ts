@@ -27,11 +27,11 @@ it("says nothing of a position that was read before the contract's last fill", (
 
 it("lists the orders that are not ours, and which of them are over", () => {
   const ours = { broker_order_id: "1", is_ours: true, status: "WORKING" };
-  const working = { broker_order_id: "3", is_ours: false, occ_symbol: SPY, status: "WORKING" };
-  const over = { ...working, broker_order_id: "4", status: "FILLED" };
+  const working = { broker_order_id: "3", is_ours: false, occ_symbol: SPY, status: "open" };
+  const over = { ...working, broker_order_id: "4", status: "canceled" };
   const found = foreignOrders(account([], [ours, working, over]));
-  expect(found.map((order) => [order.id, order.isOver])).toEqual([
-    ["3", false],
-    ["4", true],
+  expect(found.map((order) => [order.id, order.status, order.isOver])).toEqual([
+    ["3", "working", false],
+    ["4", "canceled", true],
   ]);
 });

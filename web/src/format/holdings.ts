@@ -23,7 +23,8 @@ export interface BrokerOrder {
   isOver: boolean;
 }
 
-const OVER = new Set(["FILLED", "CANCELLED", "REJECTED", "EXPIRED"]);
+/** The broker's own words, which are not those of our orders. */
+const OVER = new Set(["filled", "canceled", "cancelled", "rejected", "expired", "error"]);
 
 /** Positions of which the server says that some are not ours.
  *
@@ -55,8 +56,8 @@ function orderOf(order: Account["orders"][number]): BrokerOrder {
     qty: `${order.qty}`,
     type: order.type ?? "",
     price: order.price ?? order.stop ?? null,
-    status: order.status,
-    isOver: OVER.has(order.status),
+    status: order.status === "open" ? "working" : order.status.replaceAll("_", " "),
+    isOver: OVER.has(order.status.toLowerCase()),
   };
 }
 

@@ -6,7 +6,7 @@
 import type { Incident, TimelineEvent } from "../api/types";
 import { parseDecimal, price } from "./decimal";
 import { withContracts } from "./occ";
-import { exactly } from "./time";
+import { dayAndTime, exactly } from "./time";
 
 export type Tone = "plain" | "money" | "good" | "bad" | "wait";
 export type Icon = "you" | "broker" | "bookend" | "bought" | "sold" | "shield" | "alarm" | "question" | "stop";
@@ -174,10 +174,17 @@ const NAMES: Record<string, string> = {
 };
 const HIDDEN = new Set(["via", "protection", "bare_s"]);
 
-/** What was stored beside the words: the broker's answer, already without secrets. */
+const PLACES = Object.keys(NAMES);
+
+/** What was stored beside the words, in one order: the broker's answer, already without secrets. */
 function answerOf(event: TimelineEvent): [string, string][] {
   const data = Object.entries(event.data ?? {}).filter(([name, value]) => wordOf(value) !== "" && !HIDDEN.has(name));
-  const pairs = data.map(([name, value]): [string, string] => [NAMES[name] ?? name, wordOf(value)]);
+  const pairs = data
+    .sort(([a], [b]) => PLACES.indexOf(a) - PLACES.indexOf(b))
+    .map(([name, value]): [string, string] => {
+      const told = wordOf(value);
+      return [NAMES[name] ?? name, name.endsWith("_at") ? `${dayAndTime(told)} ET` : told];
+    });
   return pairs.length > 0 ? [...pairs, ["Stored as", event.text]] : [];
 }
 

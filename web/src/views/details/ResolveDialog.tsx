@@ -7,7 +7,7 @@ import { type Resolution, resolve } from "../../api/trades";
 import type { Trade } from "../../api/types";
 import { price } from "../../format/decimal";
 import { type BrokerOrder, foreignOrders } from "../../format/holdings";
-import { contractText, orderStatusText, roleText, unknownOrder } from "../../format/trade";
+import { contractText, roleText, unknownOrder } from "../../format/trade";
 import { useTradeAction } from "../../state/actions";
 import { keys } from "../../state/queries";
 import { toast } from "../../state/toasts";
@@ -19,7 +19,7 @@ const OTHER = "other";
 function lineOf(order: BrokerOrder): string {
   const at = order.price ? ` at ${price(order.price)}` : "";
   const what = `${order.side.replaceAll("_", " ")} ${order.qty} ${order.type}${at}`.trim();
-  return `Order ${order.id}: ${what}, ${orderStatusText(order.status).toLowerCase()}`;
+  return `Order ${order.id}: ${what}, ${order.status}`;
 }
 
 function consequence(choice: string, trade: Trade): string {

@@ -6,7 +6,6 @@ import type { Account } from "../../api/types";
 import { price } from "../../format/decimal";
 import { type BrokerOrder, type ForeignPosition, foreignOrders, foreignPositions } from "../../format/holdings";
 import { occText } from "../../format/occ";
-import { orderStatusText } from "../../format/trade";
 import { keys } from "../../state/queries";
 
 const EVERY_MS = 30_000;
@@ -82,7 +81,7 @@ export function Foreign() {
             <tr key={`${accountId} ${order.id}`} data-foreign-order={order.id}>
               <td data-area="contract">{occText(order.symbol)}</td>
               <td>
-                Order {order.id}: {orderWords(order)}, {orderStatusText(order.status).toLowerCase()}
+                Order {order.id}: {orderWords(order)}, {order.status}
               </td>
               <td className="number">{order.qty}</td>
               <td className="number">{price(order.price)}</td>
