@@ -9,6 +9,7 @@ import pytest
 
 from libs.common.testing import TestDatabase
 from tests.integration.orders.house import House, a_house
+from tests.integration.orders.lanes import Lane, copies
 
 
 @pytest.fixture
@@ -30,3 +31,15 @@ async def house(database: TestDatabase, world: str, otoco: str) -> AsyncIterator
     """Return orders with one user in PAPER."""
     async with a_house(database, world, otoco=otoco) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+async def databases(migrated: TestDatabase) -> list[TestDatabase]:
+    """Copy the session's database for cases that play side by side."""
+    return await copies(migrated)
+
+
+@pytest.fixture
+async def lanes(databases: list[TestDatabase], world: str) -> tuple[Lane, ...]:
+    """Return the places for cases side by side, in a world started over."""
+    return tuple(Lane(number, database, world) for number, database in enumerate(databases))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -19,7 +19,7 @@ from libs.broker.breaker import Breakers
 from libs.broker.factory import BrokerFactory
 from libs.common.beats import Beats, NoBeats
 from libs.common.bus import Bus
-from libs.common.clock import SystemClock
+from libs.common.clock import Clock, SystemClock
 from libs.common.config import load
 from libs.common.db import Database
 from libs.common.handlers import Context, Reply
@@ -125,8 +125,18 @@ class Sim:
         found: dict[str, Any] = answer.json()["quotes"]["quote"]
         return found
 
-    async def contract(self, ticker: str = TICKER, right: OptionType = OptionType.CALL) -> OccSymbol:
-        """Choose a listed contract near the money, a few weeks out."""
+    async def cash(self, account: str) -> dict[str, Any]:
+        """Read the broker's truth about an account's money and holdings."""
+        found: list[dict[str, Any]] = (await self._http.get("/_control/cash", params={"account": account})).json()
+        return found[0]
+
+    async def writes(self, account: str) -> list[tuple[str, str]]:
+        """List what an account was asked to change, oldest first."""
+        seen = (await self._http.get("/_control/requests", params={"account": account})).json()
+        return [(one["method"], one["path"]) for one in seen if one["method"] != "GET"]
+
+    async def contract(self, ticker: str = TICKER, right: OptionType = OptionType.CALL, *, nth: int = 0) -> OccSymbol:
+        """Choose a listed contract near the money, a few weeks out; `nth` strikes above it."""
         headers = {"Authorization": "Bearer reader-1", "Accept": "application/json"}
         dates = (
             await self._http.get("/v1/markets/options/expirations", params={"symbol": ticker}, headers=headers)
@@ -139,7 +149,7 @@ class Sim:
                 headers=headers,
             )
         ).json()["strikes"]["strike"]
-        strike = Decimal(str(strikes[len(strikes) // 2]))
+        strike = Decimal(str(strikes[len(strikes) // 2 + nth]))
         return OccSymbol(ticker, expiry, right, strike)
 
     async def aclose(self) -> None:
@@ -164,6 +174,8 @@ class House:
     contract: OccSymbol = ANY_CONTRACT
     theirs: set[int] = field(default_factory=set)
     """Broker orders that somebody placed by hand."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set: this process takes no more jobs."""
 
     @property
     def occ(self) -> str:
@@ -330,6 +342,44 @@ class House:
         await eventually(rests, within_s=8)
         return await self.trade(trade_id)
 
+    async def prefer(self, **settings: Any) -> None:
+        """Change the user's settings behind their back."""
+        async with self.database.admin() as admin:
+            sql = "update orders.trading_settings set settings = settings || $2::text::jsonb where username = $1"
+            await admin.execute(sql, self.user, orjson.dumps(settings).decode())
+
+    async def only_trade(self) -> str | None:
+        """Return the user's only trade, if it was stored."""
+        async with self.database.admin() as admin:
+            found: str | None = await admin.fetchval("select id from orders.trades where username = $1", self.user)
+        return found
+
+    async def is_at_rest(self, trade_id: str) -> bool:
+        """Say whether no action runs, no write is unanswered, no order that should be over lives, nobody drives it."""
+        sql = """
+            select t.status = 'CLOSED' as is_over,
+                exists (select from orders.actions a
+                        where a.trade_id = t.id and a.state in ('REQUESTED', 'RUNNING')) as acts,
+                exists (select from orders.broker_orders o
+                        where o.trade_id = t.id and o.status in ('INTENT', 'SENT', 'UNKNOWN')) as waits,
+                exists (select from orders.broker_orders o
+                        where o.trade_id = t.id and o.status in ('WORKING', 'PARTIAL')) as works,
+                coalesce(f.claimed_until > clock_timestamp(), false) as driven
+            from orders.trades t join orders.flows f on f.trade_id = t.id where t.id = $1
+        """
+        async with self.database.admin() as admin:
+            row = await admin.fetchrow(sql, trade_id)
+        assert row is not None
+        return not (row["acts"] or row["waits"] or row["driven"] or (row["is_over"] and row["works"]))
+
+    async def let_claims_end(self) -> None:
+        """Let it be as if every lease had passed, without waiting for it: whoever held a claim has lost it."""
+        async with self.database.admin() as admin:
+            await admin.execute("update orders.flows set claimed_until = clock_timestamp() where claimed_until > now()")
+            await admin.execute("update orders.jobs set claimed_until = clock_timestamp() where claimed_until > now()")
+            sql = "update orders.jobs set due_at = now() where kind = 'advance' and due_at between now() and 'tomorrow'"
+            await admin.execute(sql)
+
     async def until_quiet(self, trade_id: str, within_s: float = 8.0) -> list[dict[str, Any]]:
         """Wait until no order of the trade can execute any more, and return its orders."""
 
@@ -368,20 +418,32 @@ async def a_house(
     user: str = "",
     lease_s: float = 3.0,
     breakers: Breakers | None = None,
-    otoco: str = "off",
+    otoco: str | None = None,
+    nth_contract: int = 0,
+    quote: tuple[str, str] | None = ("4.00", "4.20"),
+    clock: Clock | None = None,
+    wire: Wire | None = None,
+    through: Callable[[Database], Database] = lambda db: db,
 ) -> AsyncIterator[House]:
-    """Open orders' doors for one user with a PAPER account and wide limits; jobs run until the block ends."""
-    async with database.opened("orders") as db, HttpClient() as http, contextlib.aclosing(Sim(simulator)) as sim:
+    """Open orders' doors for one user with a PAPER account and wide limits; jobs run until the block ends.
+
+    `quote` is pinned at the beginning. `wire` is shared with other houses, to save time. `through` may put something
+    between the flows and the database.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        db = await stack.enter_async_context(database.opened("orders"))
+        if wire is None:
+            wire = await stack.enter_async_context(wired(simulator))
+        http, sim = wire
         settings = load(Settings, environment(simulator)).model_copy(
             update={"order_waits": waits, "lease_s": lease_s, "recovery_s": 0.3, "broker_write_s": 1.0}
         )
         bus = FakeBus()
-        stopping = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             deps = Deps(
-                db=db,
+                db=through(db),
                 bus=cast("Bus", bus),
-                clock=SystemClock(),
+                clock=clock or SystemClock(),
                 beats=beats or NoBeats(),
                 settings=settings,
                 factory=BrokerFactory(http, settings.base_urls, deadlines=settings.deadlines, breakers=breakers),
@@ -389,33 +451,43 @@ async def a_house(
                 tasks=tasks,
             )
             house = House(deps, db, database, sim, bus, user or f"u{new_id()[-12:]}")
-            await _settle_in(house, otoco)
+            await _settle_in(house, otoco, nth_contract, quote)
             flows = (recovery.advance, recovery.recover, recovery.watch)
             kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look]
             runner = JobRunner(db, [replace(job, lease_s=lease_s) for job in kinds], deps, poll_s=0.1)
             await recovery.plan_jobs(deps)
             await expiry.plan_jobs(deps)
             await stops.plan_jobs(deps)
-            running = tasks.create_task(runner.run(stopping))
+            running = tasks.create_task(runner.run(house.stopping))
             try:
                 yield house
             finally:
-                stopping.set()
+                house.stopping.set()
                 await running
 
 
-async def _settle_in(house: House, otoco: str) -> None:
+Wire = tuple[HttpClient, Sim]
+
+
+@asynccontextmanager
+async def wired(simulator: str) -> AsyncIterator[Wire]:
+    """Open what houses may share: the pool of connections to the broker, and the control side."""
+    async with HttpClient() as http, contextlib.aclosing(Sim(simulator)) as sim:
+        yield http, sim
+
+
+async def _settle_in(house: House, otoco: str | None, nth_contract: int, quote: tuple[str, str] | None) -> None:
     settings = await settled_in(house.deps, house.user)
     assert settings.broker_mode is BrokerMode.PAPER
     assert settings.account_id, "the simulator gave no account"
     house.account_id = settings.account_id
     async with house.db.for_user(house.user) as unit:
         await store_accounts.lock_settings(unit, house.user)
-        await store_accounts.save_settings(
-            unit, house.user, settings.trading().model_copy(update=WIDE | {"otoco": otoco})
-        )
-    house.contract = await house.sim.contract()
-    await house.pin("4.00", "4.20")
+        changes = WIDE if otoco is None else WIDE | {"otoco": otoco}
+        await store_accounts.save_settings(unit, house.user, settings.trading().model_copy(update=changes))
+    house.contract = await house.sim.contract(nth=nth_contract)
+    if quote is not None:
+        await house.pin(*quote)
 
 
 KEY = new_key()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _versions: dict[str, int] = {}
 
 
-async def tell_all(house: House) -> None:
-    """Read the account's orders and tell each."""
+async def tell_all(house: House, *, backwards: bool = False) -> None:
+    """Read the account's orders and tell each; backwards the newest first."""
     settings = house.deps.settings
     async with house.db.for_user(house.user) as unit:
         from services.orders import store_accounts
@@ -29,7 +29,8 @@ async def tell_all(house: House) -> None:
         account = (await store_accounts.accounts_of(unit, house.user))[0]
     broker = house.deps.broker(BrokerMode.PAPER, account.account_id, account.token_ciphertext)
     assert settings.simulator_url
-    for fact in facts_of(house, await broker.orders()):
+    facts = facts_of(house, await broker.orders())
+    for fact in reversed(facts) if backwards else facts:
         await tell(house, fact)
 
 
