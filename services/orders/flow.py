@@ -105,9 +105,11 @@ async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None) -> _Turn:
         loaded = await store.lock_view(unit, claim.trade_id)
         scene = _Scene(deps, unit, loaded, deps.moment(loaded), ends)
         flow = loaded.view.flow
-        # What the broker answered is the truth, whoever drives now.
-        view = loaded.view if outcome is None else outcome.apply(loaded.view, scene.moment)
-        if flow.run != claim.run or flow.claimed_until is None or flow.claimed_until <= loaded.now:
+        is_ours = flow.run == claim.run and flow.claimed_until is not None and flow.claimed_until > loaded.now
+        view = loaded.view
+        if outcome is not None and (is_ours or outcome.is_fact):
+            view = outcome.apply(view, scene.moment)
+        if not is_ours:
             stored = await scene.store(view, lease_s=None)
             await unit.schedule(JOB, claim.trade_id, None, user=claim.username, replace=False)
             return _Turn(stored, due_at=flow.claimed_until)

@@ -236,10 +236,15 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call changes, and how long there is nothing to do after it."""
+    """What a call changes, and how long there is nothing to do after it.
+
+    A fact is what became of a write, or what the broker shows: true whoever drives the trade by now. Everything else is
+    the driver's own decision, and nothing any more once the claim is lost.
+    """
 
     apply: Callable[[View, Moment], View]
     pause_s: float = 0.0
+    is_fact: bool = False
 
 
 def read_or_wait(order: Order, moment: Moment) -> Step:

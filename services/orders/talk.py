@@ -125,14 +125,18 @@ async def _send(step: Send, loaded: Loaded, broker: BrokerProvider, clock: Clock
         placed = await broker.place(brackets.request_of(loaded.view.trade, orders), before_send=last_check)
     except (UpstreamUnavailable, Expired) as error:
         words = error.detail
-        return Outcome(lambda view, moment: _if_open(view, step.tag, lifecycle.not_sent, words, moment.now))
+        return Outcome(
+            lambda view, moment: _if_open(view, step.tag, lifecycle.not_sent, words, moment.now), is_fact=True
+        )
     except REFUSALS as error:
         words = error.detail
-        return Outcome(lambda view, moment: _if_open(view, step.tag, lifecycle.refused, words, moment.now))
+        return Outcome(
+            lambda view, moment: _if_open(view, step.tag, lifecycle.refused, words, moment.now), is_fact=True
+        )
     except OutcomeUnknown as error:
         words = error.detail
-        return Outcome(lambda view, moment: lifecycle.unknown(view, step.tag, words, moment.now))
-    return Outcome(lambda view, moment: lifecycle.accepted(view, step.tag, placed.id, moment.now))
+        return Outcome(lambda view, moment: lifecycle.unknown(view, step.tag, words, moment.now), is_fact=True)
+    return Outcome(lambda view, moment: lifecycle.accepted(view, step.tag, placed.id, moment.now), is_fact=True)
 
 
 def _if_open(
@@ -172,7 +176,7 @@ async def _read(step: Read, broker: BrokerProvider) -> Outcome:
             return looking.read_in_vain(view, step.group_order_id, moment.now)
         return lifecycle.applied(view, found, moment.now)
 
-    return Outcome(apply)
+    return Outcome(apply, is_fact=True)
 
 
 def _stuck(step: Talk, error: AppError) -> Outcome:
@@ -184,7 +188,9 @@ def _stuck(step: Talk, error: AppError) -> Outcome:
             return Outcome(lambda view, moment: looking.read_in_vain(view, step.group_order_id, moment.now))
         case Send():
             words = error.detail
-            return Outcome(lambda view, moment: _if_open(view, step.tag, lifecycle.not_sent, words, moment.now))
+            return Outcome(
+                lambda view, moment: _if_open(view, step.tag, lifecycle.not_sent, words, moment.now), is_fact=True
+            )
         case _:
             return Outcome(lambda view, _: view, pause_s=2.0)
 
