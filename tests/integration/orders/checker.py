@@ -16,7 +16,7 @@ _DEAD = {"filled", "canceled", "expired", "rejected"}
 async def check(house: House) -> None:
     """Compare every trade of the house's user with the broker's orders."""
     broker = await house.sim.orders(house.account_id)
-    async with house.database.admin() as admin:
+    async with house.admin() as admin:
         trades = [dict(row) for row in await admin.fetch("select * from orders.trades where username = $1", house.user)]
         orders = [
             dict(row) for row in await admin.fetch("select * from orders.broker_orders where username = $1", house.user)
@@ -42,6 +42,24 @@ async def check(house: House) -> None:
 
 def _flat(broker: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {str(flat["id"]): flat for top in broker for flat in (top.get("leg") or [top])}
+
+
+async def check_money(house: House) -> None:
+    """Compare what the user's orders moved with the account's cash and holdings; for accounts nobody else touches."""
+    truth = await house.sim.cash(house.account_id)
+    async with house.admin() as admin:
+        found = await admin.fetch(
+            "select t.occ_symbol, o.role, o.filled_qty, o.avg_price, t.multiplier "
+            "from orders.broker_orders o join orders.trades t on t.id = o.trade_id where o.username = $1",
+            house.user,
+        )
+    cash, held = Decimal(0), Counter[str]()
+    for row in found:
+        signed = row["filled_qty"] if row["role"] in BOUGHT else -row["filled_qty"]
+        cash -= signed * (row["avg_price"] or Decimal(0)) * row["multiplier"]
+        held[row["occ_symbol"]] += signed
+    assert Decimal(str(truth["cash"])) - Decimal(str(truth["deposited"])) == cash.quantize(Decimal("0.01"))
+    assert truth["positions"] == {symbol: qty for symbol, qty in held.items() if qty}
 
 
 def _one_order_per_intent(broker: list[dict[str, Any]], orders: list[dict[str, Any]]) -> None:

@@ -92,7 +92,7 @@ class Flow:
             return self.ends(ended[0]) and await house.is_at_rest(play.trade_id)
 
         try:
-            await eventually(is_over, within_s=within_s, every_s=0.03)
+            await eventually(is_over, within_s=within_s, every_s=0.05)
         except AssertionError:
             raise AssertionError(f"{self.name} ended as {await told(house, play)}") from None
         return ended[0]
@@ -135,7 +135,7 @@ async def _protected(house: House) -> str:
     return str((await house.protected())["id"])
 
 
-def _working(entry: Entry, **changes: Any) -> Before:
+def working(entry: Entry, **changes: Any) -> Before:
     async def before(house: House) -> str:
         trade = await house.place(entry=entry, **changes)
         assert trade["status"] == "OPEN"
@@ -193,7 +193,7 @@ async def _exits_cancelled_by_hand(house: House, play: Play) -> None:
 # ── right ends ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _protects(**wanted: Any) -> End:
+def protects(**wanted: Any) -> End:
     def ends(row: dict[str, Any]) -> bool:
         is_held = (row["status"], row["protection"]) == ("FILLED", "PROTECTED")
         return is_held and all(row[name] == value for name, value in wanted.items())
@@ -202,10 +202,10 @@ def _protects(**wanted: Any) -> End:
 
 
 def _protects_or_was_never_sent(row: dict[str, Any]) -> bool:
-    return (row["status"] == "CLOSED" and row["reason"] in NEVER) or _protects()(row)
+    return (row["status"] == "CLOSED" and row["reason"] in NEVER) or protects()(row)
 
 
-def _closes(*reasons: str, **wanted: Any) -> End:
+def closes(*reasons: str, **wanted: Any) -> End:
     def ends(row: dict[str, Any]) -> bool:
         is_over = row["status"] == "CLOSED" and row["close_reason"] in reasons
         return is_over and all(row[name] == value for name, value in wanted.items())
@@ -214,7 +214,7 @@ def _closes(*reasons: str, **wanted: Any) -> End:
 
 
 def _has_two_brackets(row: dict[str, Any]) -> bool:
-    return _protects()(row) and sum(order["role"] == "STOP_LOSS" for order in row["orders"]) >= 2
+    return protects()(row) and sum(order["role"] == "STOP_LOSS" for order in row["orders"]) >= 2
 
 
 SENT = frozenset({"orders.send.marked", "orders.send.answered"})
@@ -240,22 +240,22 @@ FLOWS = (
         before=_partial,
         settings={"partial_entry_grace_s": 1},
         happens=_told_of_news,
-        ends=_protects(filled_qty=1),
+        ends=protects(filled_qty=1),
         marks=CANCELLED | MADE,
     ),
     Flow(
         "stop passed",
-        before=_working(LOW, sl_price=Decimal("3.50")),
+        before=working(LOW, sl_price=Decimal("3.50")),
         happens=_quoted("3.20", "3.30"),
-        ends=_closes("SL_HIT"),
+        ends=closes("SL_HIT"),
         marks=MADE,
     ),
     Flow(
         "flatten",
-        before=_refusing(_working(LOW)),
+        before=_refusing(working(LOW)),
         settings={"naked_policy": "flatten"},
         happens=_quoted("3.70", "3.80"),
-        ends=_closes("FLATTENED"),
+        ends=closes("FLATTENED"),
         marks=MADE,
     ),
     Flow(
@@ -270,7 +270,7 @@ FLOWS = (
         "adjust",
         before=_protected,
         ask=_adjust,
-        ends=_protects(tp_price=Decimal("7.00")),
+        ends=protects(tp_price=Decimal("7.00")),
         marks=CANCELLED | MADE,
     ),
     Flow(
@@ -281,20 +281,20 @@ FLOWS = (
         marks=CANCELLED | MADE,
         may_fail=True,
     ),
-    Flow("close held", before=_protected, ask=_close, ends=_closes("MANUAL_CLOSE"), marks=CANCELLED | MADE),
-    Flow("close working", before=_working(DEEP), ask=_close, ends=_closes("CANCELLED"), marks=CANCELLED),
+    Flow("close held", before=_protected, ask=_close, ends=closes("MANUAL_CLOSE"), marks=CANCELLED | MADE),
+    Flow("close working", before=working(DEEP), ask=_close, ends=closes("CANCELLED"), marks=CANCELLED),
     Flow(
         "close partial",
         before=_partial,
         ask=_close,
-        ends=_closes("MANUAL_CLOSE", filled_qty=1),
+        ends=closes("MANUAL_CLOSE", filled_qty=1),
         marks=CANCELLED | MADE,
     ),
     Flow(
         "target reached",
         before=_protected,
         happens=_target_reached,
-        ends=_closes("TP_HIT"),
+        ends=closes("TP_HIT"),
         marks=frozenset({"orders.rest"}),
     ),
 )

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
+import asyncpg
 import httpx
 import orjson
 import pytest
@@ -176,6 +177,21 @@ class House:
     """Broker orders that somebody placed by hand."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: this process takes no more jobs."""
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _admin: asyncpg.Connection | None = None
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[asyncpg.Connection]:
+        """Look at every row, through one connection: a new one costs as much as many looks."""
+        async with self._looking:
+            if self._admin is None or self._admin.is_closed():
+                self._admin = await asyncpg.connect(self.database.url)
+            yield self._admin
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        if self._admin is not None:
+            await self._admin.close()
 
     @property
     def occ(self) -> str:
@@ -287,7 +303,7 @@ class House:
 
     async def trade(self, trade_id: str) -> dict[str, Any]:
         """Read the trade's own row as it is now, with its orders."""
-        async with self.database.admin() as admin:
+        async with self.admin() as admin:
             row = await admin.fetchrow(
                 "select t.*, v.orders, v.key_version, v.queued_for_open from orders.trades t "
                 "join orders.trade_views v on v.trade_id = t.id where t.id = $1",
@@ -321,7 +337,7 @@ class House:
         async def looked_twice() -> bool:
             # One that was never placed, because a claim was over too soon, is not looked at.
             sql = "select min(reads) from orders.broker_orders where trade_id = $1 and role <> $2 and status = $3"
-            async with self.database.admin() as admin:
+            async with self.admin() as admin:
                 least = await admin.fetchval(sql, trade["id"], "ENTRY", "WORKING")
             return least is None or bool(least >= 2)
 
@@ -334,7 +350,7 @@ class House:
         async def rests() -> bool:
             row = await self.trade(trade_id)
             held = row["status"] == "FILLED" and row["protection"] in ("PROTECTED", "NONE")
-            async with self.database.admin() as admin:
+            async with self.admin() as admin:
                 sql = "select count(*) from orders.actions where trade_id = $1 and state in ('REQUESTED', 'RUNNING')"
                 running = await admin.fetchval(sql, trade_id)
             return not running and (held or row["status"] == "CLOSED")
@@ -344,13 +360,13 @@ class House:
 
     async def prefer(self, **settings: Any) -> None:
         """Change the user's settings behind their back."""
-        async with self.database.admin() as admin:
+        async with self.admin() as admin:
             sql = "update orders.trading_settings set settings = settings || $2::text::jsonb where username = $1"
             await admin.execute(sql, self.user, orjson.dumps(settings).decode())
 
     async def only_trade(self) -> str | None:
         """Return the user's only trade, if it was stored."""
-        async with self.database.admin() as admin:
+        async with self.admin() as admin:
             found: str | None = await admin.fetchval("select id from orders.trades where username = $1", self.user)
         return found
 
@@ -367,14 +383,14 @@ class House:
                 coalesce(f.claimed_until > clock_timestamp(), false) as driven
             from orders.trades t join orders.flows f on f.trade_id = t.id where t.id = $1
         """
-        async with self.database.admin() as admin:
+        async with self.admin() as admin:
             row = await admin.fetchrow(sql, trade_id)
         assert row is not None
         return not (row["acts"] or row["waits"] or row["driven"] or (row["is_over"] and row["works"]))
 
     async def let_claims_end(self) -> None:
         """Let it be as if every lease had passed, without waiting for it: whoever held a claim has lost it."""
-        async with self.database.admin() as admin:
+        async with self.admin() as admin:
             await admin.execute("update orders.flows set claimed_until = clock_timestamp() where claimed_until > now()")
             await admin.execute("update orders.jobs set claimed_until = clock_timestamp() where claimed_until > now()")
             sql = "update orders.jobs set due_at = now() where kind = 'advance' and due_at between now() and 'tomorrow'"
@@ -391,13 +407,13 @@ class House:
 
     async def story(self, trade_id: str) -> list[str]:
         """Read the trade's timeline."""
-        async with self.database.admin() as admin:
+        async with self.admin() as admin:
             found = await admin.fetch("select text from orders.timeline where trade_id = $1 order by id", trade_id)
         return [row["text"] for row in found]
 
     async def facts(self) -> list[tuple[str, dict[str, Any]]]:
         """List what was said: the topic and the data, oldest first."""
-        async with self.database.admin() as admin:
+        async with self.admin() as admin:
             rows = await admin.fetch("select subject, data from orders.outbox order by id")
         return [(row["subject"].rsplit(".", 1)[-1], orjson.loads(row["data"])) for row in rows]
 
@@ -451,6 +467,7 @@ async def a_house(
                 tasks=tasks,
             )
             house = House(deps, db, database, sim, bus, user or f"u{new_id()[-12:]}")
+            stack.push_async_callback(house.aclose)
             await _settle_in(house, otoco, nth_contract, quote)
             flows = (recovery.advance, recovery.recover, recovery.watch)
             kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look]

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from libs.common.beats import Crash
@@ -26,7 +27,7 @@ from libs.common.errors import (
 from libs.common.testing import eventually
 from services.orders.flow import take_over
 from tests.integration.orders import monitor
-from tests.integration.orders.checker import check
+from tests.integration.orders.checker import check, check_money
 from tests.integration.orders.flows import Flow, Play
 from tests.integration.orders.house import House
 from tests.integration.orders.lanes import LEASE_S, Lane, side_by_side
@@ -139,6 +140,7 @@ async def ends_right(flow: Flow, house: House, play: Play) -> None:
     """Hold that the flow is at a right end, the books agree, and the caller gets the truth by the key."""
     await flow.end(house, play)
     await check(house)
+    await check_money(house)
     before = await house.sim.writes(house.account_id)
     if play.command is not None:
         await _learns_the_truth(flow, house, play)
@@ -220,6 +222,11 @@ class Ahead(SystemClock):
     """A clock on which time passed while its process stood still."""
 
     ahead_s = 0.0
+    wall_ahead_s = 0.0
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, in UTC."""
+        return super().now() + timedelta(seconds=self.wall_ahead_s)
 
     def monotonic(self) -> float:
         """Return seconds that only ever grow. Units: seconds."""
