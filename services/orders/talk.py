@@ -124,26 +124,22 @@ async def _send(step: Send, loaded: Loaded, broker: BrokerProvider, clock: Clock
     try:
         placed = await broker.place(brackets.request_of(loaded.view.trade, orders), before_send=last_check)
     except (UpstreamUnavailable, Expired) as error:
-        words = error.detail
-        return Outcome(
-            lambda view, moment: _if_open(view, step.tag, lifecycle.not_sent, words, moment.now), is_fact=True
-        )
+        return _ended(step.tag, lifecycle.not_sent, error.detail)
     except REFUSALS as error:
-        words = error.detail
-        return Outcome(
-            lambda view, moment: _if_open(view, step.tag, lifecycle.refused, words, moment.now), is_fact=True
-        )
+        return _ended(step.tag, lifecycle.refused, error.detail)
     except OutcomeUnknown as error:
         words = error.detail
         return Outcome(lambda view, moment: lifecycle.unknown(view, step.tag, words, moment.now), is_fact=True)
     return Outcome(lambda view, moment: lifecycle.accepted(view, step.tag, placed.id, moment.now), is_fact=True)
 
 
-def _if_open(
-    view: View, tag: str, settle: Callable[[View, str, str, datetime], View], words: str, now: datetime
-) -> View:
-    """Record an end unless somebody else settled the write meanwhile."""
-    return settle(view, tag, words, now) if any(order.is_unanswered for order in view.by_tag(tag)) else view
+def _ended(tag: str, settle: Callable[[View, str, str, datetime], View], words: str) -> Outcome:
+    """Record how a write ended, unless somebody else settled it meanwhile."""
+
+    def apply(view: View, moment: Moment) -> View:
+        return settle(view, tag, words, moment.now) if any(order.is_unanswered for order in view.by_tag(tag)) else view
+
+    return Outcome(apply, is_fact=True)
 
 
 async def _cancel(step: Cancel, broker: BrokerProvider, clock: Clock, claim_ends: float) -> Outcome:
@@ -187,10 +183,7 @@ def _stuck(step: Talk, error: AppError) -> Outcome:
         case Read():
             return Outcome(lambda view, moment: looking.read_in_vain(view, step.group_order_id, moment.now))
         case Send():
-            words = error.detail
-            return Outcome(
-                lambda view, moment: _if_open(view, step.tag, lifecycle.not_sent, words, moment.now), is_fact=True
-            )
+            return _ended(step.tag, lifecycle.not_sent, error.detail)
         case _:
             return Outcome(lambda view, _: view, pause_s=2.0)
 
