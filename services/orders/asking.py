@@ -15,6 +15,9 @@ from libs.common.messages.vocabulary import CloseReason
 from services.orders import lifecycle
 from services.orders.trade import Action, ActionKind, ActionState, Event, View
 
+WITHDRAWN = "withdrawn"
+"""The words of a close that its user took back while nobody bid."""
+
 
 def with_close(
     view: View, *, action_id: str, reason: CloseReason, state: ActionState, now: datetime, words: str | None = None
@@ -99,9 +102,15 @@ def begun(view: View, action_id: str, now: datetime) -> View:
     return lifecycle.begun_closing(view, now)
 
 
+def taken_back(view: View, action_id: str) -> View:
+    """Note that a close whose sale nobody bids for is not wanted any more; its flow cancels the sale first."""
+    return acted(view.with_action(replace(_action(view, action_id), words=WITHDRAWN)))
+
+
 def failed(view: View, action_id: str, words: str, now: datetime) -> View:
-    """End a close that could not sell: the trade holds again."""
-    view = ended(view, action_id, ActionState.FAILED, now, words=words)
+    """End a close that could not sell, or was taken back: the trade holds again."""
+    state = ActionState.WITHDRAWN if words == WITHDRAWN else ActionState.FAILED
+    view = ended(view, action_id, state, now, words=words)
     return lifecycle.failed_closing(view, now)
 
 

@@ -9,6 +9,7 @@
 | quote, intent | CLOSE order INTENT         | nothing is held any more: never sent                | order tag   |
 | send, record  | SENT, then its answer      | evidence only; never placed: a new intent           | order tag   |
 | confirm       | FILLED: the trade is over  | ended unfilled: back to FILLED, protected again     | broker id   |
+| no bid        | a day limit, least price   | renewed each session; withdrawn: cancelled, FILLED  | broker id   |
 
 1. No sell while a bracket or the entry may still execute: the legs hold the quantity.
 2. What is sold is what is held by our own orders, read after every leg ended.
@@ -20,6 +21,7 @@ from datetime import timedelta
 
 from libs.broker.orders import OrderType
 from libs.common.messages.vocabulary import OrderRole, OrderStatus
+from services.orders.asking import WITHDRAWN
 from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
     BeginClose,
@@ -36,7 +38,7 @@ from services.orders.steps import (
     retry_after,
     unanswered,
 )
-from services.orders.trade import Action, ActionState, Order, View
+from services.orders.trade import Action, ActionKind, ActionState, Order, View
 
 
 def plan(view: View, close: Action, moment: Moment) -> Step:
@@ -66,11 +68,23 @@ def _sell(view: View, close: Action, moment: Moment) -> Step:
     last = sells[-1] if sells else None
     if last is None:
         return _first(view, close, moment)
+    withdrawn = close.words == WITHDRAWN
     if last.status is OrderStatus.INTENT:
-        return Send(last.tag) if last.qty == view.sellable_qty else Void(last.tag)
+        return Send(last.tag) if last.qty == view.sellable_qty and not withdrawn else Void(last.tag)
     if not last.is_terminal:
-        return read_or_wait(last, moment)
+        return cancel_or_read(last, moment) if withdrawn else read_or_wait(last, moment)
     return _ended(close, last, sells, moment)
+
+
+def unbid(view: View) -> Action | None:
+    """Return the running close whose sale rests at the least price for want of a bid, or waits to be renewed so."""
+    close = view.running
+    if close is None or close.kind is not ActionKind.CLOSE:
+        return None
+    sells = [order for order in view.orders if order.role is OrderRole.CLOSE and order.action_id == close.id]
+    if not sells or sells[-1].type is not OrderType.LIMIT or sells[-1].status is OrderStatus.REJECTED:
+        return None
+    return close if view.held_qty > 0 else None
 
 
 def _first(view: View, close: Action, moment: Moment) -> Step:
@@ -83,6 +97,8 @@ def _first(view: View, close: Action, moment: Moment) -> Step:
 
 def _ended(close: Action, last: Order, sells: tuple[Order, ...], moment: Moment) -> Step:
     """Something is still held though the last sell is over."""
+    if close.words == WITHDRAWN:
+        return FailClose(close.id, WITHDRAWN)
     if last.reason in (NOT_PLACED, NEVER_SENT):
         return retry_after(sells, moment) or PlaceSell()
     if last.type is OrderType.LIMIT and last.status is not OrderStatus.REJECTED:

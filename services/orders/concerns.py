@@ -19,7 +19,7 @@ from libs.common.messages.vocabulary import (
     Severity,
     TradeStatus,
 )
-from services.orders import protection
+from services.orders import closing, protection
 from services.orders.beside import OpenConcern
 from services.orders.steps import Moment
 from services.orders.trade import Group, View
@@ -201,6 +201,5 @@ def _selling_since(view: View) -> datetime | None:
 
 
 def _has_no_bid(view: View) -> bool:
-    return any(
-        order.role is OrderRole.CLOSE and order.is_working and order.type is OrderType.LIMIT for order in view.orders
-    )
+    """Say whether a sale waits for a bid: over the night too, while it waits to be renewed."""
+    return closing.unbid(view) is not None

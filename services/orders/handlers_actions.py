@@ -19,7 +19,7 @@ from libs.common.messages.orders import AdjustTrade, CloseTrade, WithdrawTrade
 from libs.common.messages.vocabulary import CloseReason, Protection, TradeStatus
 from libs.market.clock import is_after_last_trade
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, requests, saving, store, store_lists, store_requests, talk
+from services.orders import asking, brackets, closing, requests, saving, store, store_lists, store_requests, talk
 from services.orders.deps import Deps
 from services.orders.flow import JOB, Claim, drive
 from services.orders.plan import is_running
@@ -198,13 +198,16 @@ def _words(command: Asked) -> str:
     if isinstance(command, AdjustTrade):
         moved = (("stop", command.new_sl), ("target", command.new_tp))
         return "asked to move " + " and ".join(f"the {name} to {price}" for name, price in moved if price is not None)
-    return "asked to close" if isinstance(command, CloseTrade) else "asked to withdraw what waits for the open"
+    return "asked to close" if isinstance(command, CloseTrade) else "asked to withdraw what waits"
 
 
 def _withdrawn(case: _Case) -> View:
     queued = case.view.queued
     if queued is None:
-        raise IllegalTransition("nothing of this trade waits for the open")
+        unbid = closing.unbid(case.view)
+        if unbid is None:
+            raise IllegalTransition("nothing of this trade waits for the open or for a bid")
+        return asking.taken_back(case.view, unbid.id)
     return asking.acted(asking.ended(case.view, queued.id, ActionState.WITHDRAWN, case.moment.now))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,6 +13,7 @@ from libs.common.errors import FlowRunning, IllegalTransition
 from libs.common.ids import new_id
 from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry, WithdrawTrade
 from libs.common.messages.vocabulary import EntryType
+from libs.common.testing import eventually
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import EITHER_WAY, House
 
@@ -61,6 +65,49 @@ async def test_an_adjust_outside_the_session_is_carried_out_at_the_open(house: H
     await house.sim.control("clock", session="open")
     await house.until(trade["id"], tp_price=Decimal("7.00"), protection="PROTECTED")
     await check(house)
+
+
+async def due_at(house: House, trade_id: str) -> Any:
+    async with house.database.admin() as admin:
+        sql = "select due_at, begun_at from orders.actions where trade_id = $1 and state = 'QUEUED'"
+        return await admin.fetchrow(sql, trade_id)
+
+
+async def test_what_waits_for_the_open_starts_on_a_two_sided_quote_only(house: House) -> None:
+    trade = await house.protected()
+    await house.sim.control("clock", session="closed")
+    await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=trade["version"]))
+    await house.pin("0", "4.20")
+    await house.sim.control("clock", session="open")
+    first = await due_at(house, trade["id"])
+
+    async def looked_again() -> bool:
+        return bool((await due_at(house, trade["id"]))["due_at"] > first["due_at"] + timedelta(seconds=0.3))
+
+    await eventually(looked_again)
+    waiting = await house.trade(trade["id"])
+    assert (waiting["status"], waiting["queued_for_open"]) == ("FILLED", True)
+    assert (await due_at(house, trade["id"]))["begun_at"] is None
+    await house.pin("4.00", "4.20")
+    await house.until(trade["id"], status="CLOSED", close_reason="MANUAL_CLOSE")
+    await check(house)
+
+
+async def test_nothing_is_queued_after_the_last_trade(house: House) -> None:
+    trade = await house.protected()
+    after = datetime.combine(house.contract.expiry, time(17), ZoneInfo("America/New_York"))
+    async with house.database.admin() as admin:
+        # Expiry's own look would settle the trade first; here only the request may find out.
+        await admin.execute("delete from orders.jobs where kind = 'expiries'")
+    await house.sim.control("clock", now=after, session="calendar")
+    row = await house.trade(trade["id"])
+    for command in (
+        CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=row["version"]),
+        AdjustTrade(idempotency_key=new_id(), trade_id=trade["id"], version=row["version"], new_tp=Decimal("7.00")),
+    ):
+        with pytest.raises(IllegalTransition, match="trades no more"):
+            await house.ask(command)
+    assert (await house.trade(trade["id"]))["queued_for_open"] is False
 
 
 @EITHER_WAY
