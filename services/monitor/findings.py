@@ -19,6 +19,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.broker.orders import OrderReport, OrderSide, OrderType
+from libs.broker.orders import OrderStatus as BrokerWord
 from libs.common.messages.vocabulary import BrokerMode, Finding, OrderRole, Protection, Severity, TradeStatus
 from services.monitor import account_view, doubting
 from services.monitor.account_view import OVER, Broker, Contract, Shown, held_of, is_running, successor_of
@@ -38,6 +39,8 @@ _ALARM = {
     Finding.FOREIGN: Severity.WARNING,
     Finding.DOUBTFUL: Severity.ERROR,
 }
+_NOT_SURE = frozenset({BrokerWord.ERROR, BrokerWord.UNRECOGNISED})
+"""Neither resting nor over: nothing is covered by such an order, and orders is asked to look."""
 REPAIRED = frozenset(_ALARM) - {Finding.FOREIGN, Finding.DOUBTFUL}
 """What orders is asked to repair; the rest is only told."""
 
@@ -188,7 +191,7 @@ def _exits(made: _Maker, contract: Contract, orders: Mapping[str, OrderReport], 
     wanted = {OrderRole.STOP_LOSS: trade.sl_price, OrderRole.TAKE_PROFIT: trade.tp_price}
     resting: dict[OrderRole, int] = defaultdict(int)
     for order in orders.values():
-        if order.status not in OVER and order.side is OrderSide.SELL_TO_CLOSE:
+        if order.status not in OVER and order.status not in _NOT_SURE and order.side is OrderSide.SELL_TO_CLOSE:
             stops = order.type in (OrderType.STOP, OrderType.STOP_LIMIT)
             resting[OrderRole.STOP_LOSS if stops else OrderRole.TAKE_PROFIT] += order.qty - order.exec_qty
     taken = sum(o.qty - o.exec_qty for o in contract.working if o.side is OrderSide.SELL_TO_CLOSE)

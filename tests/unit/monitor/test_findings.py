@@ -47,6 +47,13 @@ def test_who_asked_for_no_stop_is_not_naked_without_one() -> None:
     assert kinds(looked([trade], shown(reports(trade, stop_loss=None), {trade.occ_symbol: 2}))) == []
 
 
+def test_an_exit_that_is_neither_resting_nor_over_covers_nothing() -> None:
+    trade = holding()
+    assert kinds(looked([trade], shown(reports(trade, stop_loss={"status": Word.ERROR}), {trade.occ_symbol: 2}))) == [
+        "naked"
+    ]
+
+
 def test_a_finding_stands_only_when_a_second_look_agrees_about_the_same_row() -> None:
     trade = holding()
     broker = shown(reports(trade, stop_loss={"status": Word.CANCELLED}), {trade.occ_symbol: 2})
