@@ -42,7 +42,8 @@ from services.orders.trade import BRACKET_ROLES, Group, NakedPolicy, Order, View
 def plan(view: View, moment: Moment) -> Step:
     """Return the next step towards every exit asked for resting."""
     if view.trade.successor_occ is not None:
-        return Wait()
+        # Placing looks first, and finds that nothing can be placed; but also who sold what the contract became.
+        return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
     brackets = tuple(order for order in view.orders if order.role in BRACKET_ROLES)
     step = unanswered(brackets, moment)
     if step is not None:
@@ -121,6 +122,9 @@ def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
         held_back = refused_sale(view, moment)
     if held_back is not None:
         return held_back
+    if view.trade.foreign_exit is not None or view.trade.shown_qty == 0:
+        # Nothing is sold either: what we hold is offered by somebody else, or not there. Placing looks again first.
+        return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
     if tries and policy is NakedPolicy.ALERT and tries >= moment.waits.repair_tries:
         return Wait()
     if tries >= (1 if policy is NakedPolicy.FLATTEN else moment.waits.repair_tries):
@@ -166,7 +170,8 @@ def is_cancelled_by_hand(legs: Iterable[Order]) -> bool:
 
 def is_repair(view: View) -> bool:
     """Say whether exits are missing that nobody of us took down: then everything is looked at before they go back."""
-    if view.trade.foreign_exit is not None or view.trade.shown_qty is not None:
+    trade = view.trade
+    if trade.foreign_exit is not None or trade.shown_qty is not None or trade.successor_occ is not None:
         return True
     last = next((order for order in reversed(view.orders) if order.role in BRACKET_ROLES), None)
     if last is None or last.reason in (NOT_PLACED, NEVER_SENT):

@@ -116,7 +116,8 @@ def known(view: View, looked: Looked, moment: Moment, *, new_id: Callable[[], st
 
 def may_protect(view: View) -> bool:
     """Say whether exits may be placed after a look."""
-    return view.held_qty > 0 and view.trade.foreign_exit is None and view.trade.shown_qty != 0
+    trade = view.trade
+    return view.held_qty > 0 and trade.foreign_exit is None and trade.successor_occ is None and trade.shown_qty != 0
 
 
 def coverable_qty(view: View, looked: Looked) -> int:
@@ -201,7 +202,7 @@ def _wiped(view: View, looked: Looked, now: datetime) -> View:
 
 def _succeeded(view: View, successor_occ: str | None, looked: Looked) -> View:
     trade = view.trade
-    if successor_occ is None or trade.is_locked or looked.qty_of(trade.occ_symbol) != 0:
+    if successor_occ in (None, trade.successor_occ) or trade.is_locked or looked.qty_of(trade.occ_symbol) != 0:
         return view
     held = looked.qty_of(successor_occ)
     same_underlying = OccSymbol.parse(successor_occ).root.startswith(OccSymbol.parse(trade.occ_symbol).root)

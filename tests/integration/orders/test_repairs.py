@@ -181,13 +181,15 @@ async def test_after_a_corporate_action_the_trade_stays_and_hands_take_over(hous
     before = await house.sim.orders(house.account_id)
     row = await house.trade(trade["id"])
     assert row["status"] == "FILLED"
+    command = CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=row["version"])
+    assert (await house.ask(command)).status == 202
+    await over(house, trade["id"])
     with pytest.raises(UpstreamRefused, match="sold by hand"):
-        await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=row["version"]))
+        await house.ask(command)
     await house.until(trade["id"], status="FILLED")
     assert await house.sim.orders(house.account_id) == before
     await house.sim.control("quote", symbol=successor, bid="5.00", ask="5.20")
     await house.by_hand(option_symbol=successor, side="sell_to_close", quantity=2)
-    await house.repair(trade["id"], Finding.VANISHED)
     done = await house.until(trade["id"], status="CLOSED", close_reason="CLOSED_AT_BROKER")
     assert done["close_price"] == Decimal("5")
     await check(house)

@@ -238,7 +238,8 @@ def test_after_a_corporate_action_nothing_is_placed_any_more() -> None:
     view = succeeded(2, "SPY1261218C00650000")
     assert view.trade.successor_occ == "SPY1261218C00650000"
     bare = replace(view, orders=view.entry_orders)
-    assert next_step(bare, Moment(LATER)) == Wait()
+    assert protecting.is_repair(bare)
+    assert not repairing.may_protect(bare)
     assert "corporate_action" in [one.kind for one in concerns.found(view, Moment(LATER))]
 
 
