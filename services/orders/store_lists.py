@@ -15,6 +15,9 @@ def _money(*columns: str) -> str:
     return ", ".join(f"{column}::text as {column.split('.')[-1]}" for column in columns)
 
 
+_FINAL = """
+t.realized_pnl + coalesce((select sum(c.amount_usd) from orders.corrections c where c.trade_id = t.id), 0)
+"""
 _STORED = f"""
 t.id, t.username, t.account_id, v.account_name, t.broker_mode, t.ticker, t.occ_symbol, t.option_type,
 {_money("t.strike")}, t.expiry, t.multiplier, t.qty, t.filled_qty, t.entry_type,
@@ -22,13 +25,12 @@ t.id, t.username, t.account_id, v.account_name, t.broker_mode, t.ticker, t.occ_s
 {_utc("t.entry_date", "entry_date")}, {_money("t.sl_price", "t.tp_price")}, t.strategy, t.status, t.protection,
 {_utc("t.naked_since", "naked_since")},
 {_money("t.close_price")}, {_utc("t.close_date", "close_date")}, t.close_reason, t.trigger_precision,
-case when t.realized_pnl is null then null else (t.realized_pnl + coalesce(
-    (select sum(c.amount_usd) from orders.corrections c where c.trade_id = t.id), 0))::text end as realized_pnl,
+({_FINAL})::text as realized_pnl,
 {_money("t.realized_pnl_pct", "t.hold_duration_h")}, t.override_count,
 t.tradier_order_id, t.tradier_sl_order_id, t.tradier_tp_order_id, {_money("t.broker_fill_price")},
 {_utc("t.broker_fill_time", "broker_fill_time")}, t.version, v.key_version, t.is_locked, t.reason, t.settlement,
 t.recovered_from, v.queued_for_open, v.orders
-"""  # noqa: S608 - built of constants
+"""
 _ROW = f"""
 {_STORED}, {_money("m.current_price")}, m.price_source, {_utc("m.last_updated", "last_updated")},
 {_money("m.unrealized_pnl", "m.max_drawdown", "m.max_gain")},
@@ -106,7 +108,7 @@ LIST_CLOSED = _page(_ROW, f"{_CLOSED} and ($4::text is null or t.broker_mode = $
 LIST_HISTORY = _page(
     _ROW,
     f"""{_CLOSED}
-    and ($4::text is null or ($4 = 'win' and t.realized_pnl > 0) or ($4 = 'loss' and t.realized_pnl < 0)
+    and ($4::text is null or ($4 = 'win' and ({_FINAL}) > 0) or ($4 = 'loss' and ({_FINAL}) < 0)
          or ($4 = 'expired' and t.close_reason in ('EXPIRED_OTM', 'EXPIRED_ITM')))
     and ($5::text is null or t.strategy = $5)
     and ($6::timestamptz is null or t.close_date >= $6) and ($7::timestamptz is null or t.close_date < $7)""",

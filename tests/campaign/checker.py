@@ -78,15 +78,28 @@ def _orders_are_what_the_broker_says(picture: Picture) -> Iterator[str]:
             elif row["status"] not in ("CANCELLED", "REJECTED"):
                 yield f"no broker order is named: {_brief(row)}"
             continue
+        same = [one for one in picture.orders if str(one["broker_order_id"]) == str(row["broker_order_id"])]
+        taken = sum(int(one["filled_qty"]) for one in same)
+        if is_theirs(row):
+            # A trade takes of somebody else's order what explains its loss, at its price, and no more than there was.
+            if leg["group"] not in picture.theirs or taken > int(leg["exec_quantity"]):
+                yield f"{taken} taken of order {leg['id']}, which executed {leg['exec_quantity']}: {_brief(row)}"
+            continue
         said = SAID[leg["status"]]
         if said == "WORKING" and leg["exec_quantity"]:
             said = "PARTIAL"
         if row["status"] != said and not (row["status"] == "FILLED" and leg["exec_quantity"] == row["qty"]):
             yield f"the broker says {leg['status']}: {_brief(row)}"
-        if int(leg["exec_quantity"]) != row["filled_qty"]:
+        # What one of our orders executed stands in one row, or in two where a part surfaced after its trade's end.
+        if int(leg["exec_quantity"]) != taken:
             yield f"the broker executed {leg['exec_quantity']}: {_brief(row)}"
         elif row["filled_qty"] and abs(Decimal(str(leg["avg_fill_price"])) - row["avg_price"]) >= CENT / 100:
             yield f"the broker's average is {leg['avg_fill_price']}, not {row['avg_price']}: {_brief(row)}"
+
+
+def is_theirs(row: Row) -> bool:
+    """Say whether a row is somebody else's order, taken for what a trade lost by it."""
+    return row.get("sent_as") == "foreign"
 
 
 def _nothing_late(picture: Picture) -> Iterator[str]:
@@ -224,8 +237,14 @@ def _results_are_the_brokers_money(picture: Picture) -> Iterator[str]:
         if trade["status"] != "CLOSED":
             continue
         orders = picture.of_trade(trade["id"])
-        mine = [legs[str(row["broker_order_id"])] for row in orders if str(row["broker_order_id"]) in legs]
-        flow = sum((flow_usd(leg, trade["multiplier"]) for leg in mine if leg["exec_quantity"]), Decimal(0))
+        flow = sum(
+            (
+                flow_usd({**legs[str(row["broker_order_id"])], "exec_quantity": row["filled_qty"]}, trade["multiplier"])
+                for row in orders
+                if str(row["broker_order_id"]) in legs and row["filled_qty"]
+            ),
+            Decimal(0),
+        )
         corrected = sum(
             (row["amount_usd"] for row in picture.corrections if row["trade_id"] == trade["id"]), Decimal(0)
         )

@@ -187,6 +187,14 @@ def money_from_nowhere(draft: Draft) -> None:
     draft.cash += 5
 
 
+def ours_taken_for_theirs(draft: Draft) -> None:
+    draft.orders[21]["sent_as"] = "foreign"
+
+
+def one_execution_counted_twice(draft: Draft) -> None:
+    draft.orders[22] = ours("over", "ENTRY", 20, qty=1, filled_qty=1, tag="bk-over-again")
+
+
 BREAKS: dict[Callable[[Draft], None], str] = {
     second_order_of_a_tag: "stands at the broker 2 times",
     order_nobody_meant: "nobody meant order 30",
@@ -207,6 +215,8 @@ BREAKS: dict[Callable[[Draft], None], str] = {
     closed_while_held: "closed, but its orders say FILLED",
     closing_by_nobody: "nobody closes it",
     wrong_result: "result 199",
+    ours_taken_for_theirs: "2 taken of order 21",
+    one_execution_counted_twice: "the broker executed 2",
     money_from_nowhere: "the cash moved by",
 }
 
@@ -254,6 +264,15 @@ def test_exits_that_wait_for_their_entry_protect_nothing(draft: Draft) -> None:
     found = findings(replace(draft.picture(), placements=[]))
     assert len(found) == 2
     assert all("1 are held, 0 under" in one for one in found)
+
+
+def test_a_part_of_somebody_elses_sale_may_explain_what_a_trade_lost(draft: Draft) -> None:
+    draft.orders[21] |= {"sent_as": "foreign", "tag": "not-ours-21"}
+    draft.at_broker[21] |= {"tag": None, "quantity": 5, "exec_quantity": 5}
+    draft.by_hand = frozenset({21})
+    draft.cash += 3 * 500
+    placed = [one for one in draft.placements if one["tag"] != "bk-over-CL"]
+    assert findings(replace(draft.picture(), placements=placed)) == []
 
 
 @pytest.mark.parametrize(("spoil", "kind", "symbol"), [(naked_holding, "naked", HELD), (short_position, "short", OVER)])

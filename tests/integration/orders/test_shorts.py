@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
 from libs.common.errors import LimitExceeded
 from libs.common.messages.vocabulary import Finding, OptionType
 from libs.common.testing import eventually
+from services.orders import store_lists
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import House
 
@@ -50,6 +52,14 @@ async def test_what_both_legs_sold_is_bought_back_and_its_cost_corrects_the_resu
     )
     assert row["realized_pnl"] + correction["amount_usd"] == cash
     assert not await house.wrong(trade["id"])
+    for result, found in (("win", cash > 0), ("loss", cash < 0)):
+        async with house.db.for_user(house.user) as unit:
+            listed = orjson.loads(
+                await store_lists.history(
+                    unit, 10, None, result=result, strategy=None, closed_from=None, closed_to=None
+                )
+            )
+        assert [Decimal(one["realized_pnl"]) for one in listed["trades"]] == ([cash] if found else [])
     told = [d for topic, d in await house.facts() if topic == "trade_changed" and d["trade_id"] == trade["id"]]
     assert Decimal(told[-1]["realized_pnl"]) == cash
     await house.sync()
