@@ -13,7 +13,7 @@ from typing import Any
 from libs.common.ids import new_id
 from libs.common.messages.base import Command
 from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry
-from libs.common.messages.vocabulary import EntryType
+from libs.common.messages.vocabulary import EntryType, Finding
 from libs.common.testing import eventually
 from tests.integration.orders.house import House
 
@@ -190,6 +190,26 @@ async def _exits_cancelled_by_hand(house: House, play: Play) -> None:
     await house.sync()
 
 
+async def _both_legs_execute(house: House, play: Play) -> None:
+    found = await house.sim.orders(house.account_id)
+    brackets = [order for order in found if order["class"] == "oco" and order["status"] == "open"]
+    if brackets:
+        await house.happens("double_fill", order_id=brackets[0]["id"])
+    await house.sync()
+
+
+async def _sold_by_hand(house: House, play: Play) -> None:
+    found = await house.sim.orders(house.account_id)
+    brackets = [order for order in found if order["class"] == "oco" and order["status"] == "open"]
+    if brackets and not house.theirs:
+        await house.happens("manual_cancel", order_id=brackets[0]["id"])
+    by_hand = [order["id"] for order in found if order["side"] == "sell_to_close" and order["tag"] is None]
+    house.theirs.update(by_hand)
+    if not by_hand:
+        await house.by_hand(side="sell_to_close", quantity=2)
+    await house.repair(play.trade_id, Finding.VANISHED)
+
+
 # ── right ends ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -211,6 +231,12 @@ def closes(*reasons: str, **wanted: Any) -> End:
         return is_over and all(row[name] == value for name, value in wanted.items())
 
     return ends
+
+
+def _is_covered(row: dict[str, Any]) -> bool:
+    bought = sum(order["filled_qty"] for order in row["orders"] if order["role"] in ("ENTRY", "COVER"))
+    sold = sum(order["filled_qty"] for order in row["orders"] if order["role"] not in ("ENTRY", "COVER"))
+    return closes("TP_HIT", "SL_HIT")(row) and bought == sold == 4
 
 
 def _has_two_brackets(row: dict[str, Any]) -> bool:
@@ -296,5 +322,19 @@ FLOWS = (
         happens=_target_reached,
         ends=closes("TP_HIT"),
         marks=frozenset({"orders.rest"}),
+    ),
+    Flow(
+        "cover",
+        before=_protected,
+        happens=_both_legs_execute,
+        ends=_is_covered,
+        marks=MADE | {"orders.placecover.marked"},
+    ),
+    Flow(
+        "sold by hand",
+        before=_protected,
+        happens=_sold_by_hand,
+        ends=closes("CLOSED_AT_BROKER"),
+        marks=frozenset({"orders.inspect.marked"}),
     ),
 )

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.broker.orders import OrderClass, OrderReport, OrderSide, OrderStatus, OrderType
@@ -146,6 +146,7 @@ def test_exits_are_cut_to_what_the_broker_shows_without_an_explanation() -> None
     assert (again.trade.shown_qty, again.sellable_qty) == (None, 2)
 
 
+@settings(deadline=None)
 @given(
     position=st.integers(-3, 4),
     sales=st.lists(st.integers(1, 4), max_size=3),
