@@ -137,7 +137,8 @@ def average_price(fills: Iterable[tuple[int, Decimal]]) -> Decimal | None:
             raise InvalidInput(f"a fill's quantity is not negative, was {qty}")
         total += qty
         paid += qty * price
-    return (paid / total).quantize(AVERAGE_STEP, ROUND_HALF_UP).normalize() if total else None
+    # Adding 0 writes 10 for the 1E+1 that normalizing makes, which no reader of prices expects.
+    return (paid / total).quantize(AVERAGE_STEP, ROUND_HALF_UP).normalize() + 0 if total else None
 
 
 def mid(bid: Decimal | None, ask: Decimal | None) -> Decimal | None:

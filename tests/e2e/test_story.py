@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from playwright.async_api import expect
@@ -58,21 +59,50 @@ async def test_a_close_in_a_closed_session_waits_for_the_open_and_can_be_withdra
     assert (await portfolio.trade(trade.id))["status"] == "FILLED"
 
 
+async def test_a_close_that_nobody_bids_for_is_explained_until_it_sells(portfolio: Portfolio) -> None:
+    page, stack = portfolio.page, portfolio.stack
+    option, expiry = await at_the_money(portfolio, "NFLX")
+    trade = await portfolio.api("POST", "/api/trades", body_of(option, "NFLX", expiry, entry={"type": "market"}))
+    row = portfolio.row(trade["id"])
+    await expect(row.get_by_text("No stop, no target")).to_be_visible(timeout=PATIENCE_MS)
+    stack.control("quote", symbol=option["occ_symbol"], bid="0", ask="0.05")
+    await row.get_by_role("button", name="Close NFLX").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Close at market").click()
+    alarm = page.locator('[data-incident="no_bid"]')
+    await expect(alarm).to_be_visible(timeout=PATIENCE_MS)
+    await row.get_by_role("button", name="NFLX").first.click()
+    details = page.get_by_role("region", name="Details of NFLX")
+    await expect(details.get_by_text("Nobody bids for this contract")).to_be_visible(timeout=PATIENCE_MS)
+    stack.control("price", symbol=option["occ_symbol"], price="1.00")
+    await expect(row).to_have_count(0, timeout=60_000)
+    await expect(alarm).to_have_count(0, timeout=PATIENCE_MS)
+    assert (await portfolio.trade(trade["id"]))["close_reason"] == "MANUAL_CLOSE"
+
+
 async def test_a_waiting_limit_shows_its_price(portfolio: Portfolio) -> None:
-    expiry = (await portfolio.api("GET", "/api/market/expirations/AMZN"))["expirations"][3]
-    option = nearest(await portfolio.api("GET", f"/api/market/chain/AMZN?expiry={expiry}"))
+    option, expiry = await at_the_money(portfolio, "AMZN")
     limit = (Decimal(option["bid"]) * Decimal("0.8")).quantize(Decimal("0.1"))
-    body = {
-        "ticker": "AMZN",
-        "option_type": "CALL",
+    entry = {"type": "limit", "limit_price": str(limit)}
+    trade = await portfolio.api("POST", "/api/trades", body_of(option, "AMZN", expiry, entry=entry))
+    await expect(portfolio.row(trade["id"]).get_by_text(f"limit {limit:.2f}")).to_be_visible(timeout=PATIENCE_MS)
+
+
+async def at_the_money(portfolio: Portfolio, ticker: str) -> tuple[Any, str]:
+    """Return the call nearest the money, and its expiry."""
+    expiry = (await portfolio.api("GET", f"/api/market/expirations/{ticker}"))["expirations"][3]
+    return nearest(await portfolio.api("GET", f"/api/market/chain/{ticker}?expiry={expiry}")), expiry
+
+
+def body_of(option: Any, ticker: str, expiry: str, *, entry: dict[str, str]) -> dict[str, Any]:
+    """Write an order for one contract without exits."""
+    return {
+        "ticker": ticker,
+        "option_type": option["option_type"],
         "strike": option["strike"],
         "expiry": expiry,
         "qty": 1,
-        "entry": {"type": "limit", "limit_price": str(limit)},
-        "sl_price": str((limit * Decimal("0.6")).quantize(Decimal("0.1"))),
+        "entry": entry,
     }
-    trade = await portfolio.api("POST", "/api/trades", body)
-    await expect(portfolio.row(trade["id"]).get_by_text(f"limit {limit:.2f}")).to_be_visible(timeout=PATIENCE_MS)
 
 
 @contextmanager

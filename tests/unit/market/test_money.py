@@ -93,3 +93,9 @@ def test_a_zero_bid_beside_an_ask_has_a_middle_and_a_missing_side_has_none() -> 
     assert money.mid(Decimal(0), Decimal("0.10")) == Decimal("0.05")
     assert money.mid(None, Decimal("0.10")) is None
     assert money.mid(Decimal(0), Decimal(0)) is None
+
+
+def test_an_average_of_whole_tens_is_written_in_plain_digits() -> None:
+    assert str(money.average_price([(2, Decimal("10.00"))])) == "10"
+    assert str(money.average_price([(1, Decimal("100"))])) == "100"
+    assert str(money.average_price([(1, Decimal("4.20")), (1, Decimal("4.30"))])) == "4.25"

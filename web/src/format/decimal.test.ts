@@ -47,3 +47,13 @@ describe("decimal", () => {
     expect(plain(parseDecimal("0.0625") ?? 0n)).toBe("0.0625");
   });
 });
+
+it("reads a power of ten as the number it is", () => {
+  expect(["1E+1", "1.0E+5", "1.25E+1", "9.37"].map((text) => dollars(parseDecimal(text)))).toEqual([
+    "$10.00",
+    "$100,000.00",
+    "$12.50",
+    "$9.37",
+  ]);
+  expect(parseDecimal("1E-3")).toBeNull();
+});

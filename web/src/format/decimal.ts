@@ -2,14 +2,16 @@
 
 const SCALE_DIGITS = 6;
 const SCALE = 1_000_000n;
-const PATTERN = /^([+-]?)(\d+)(?:\.(\d*))?$/;
+const PATTERN = /^([+-]?)(\d+)(?:\.(\d*))?(?:E\+(\d{1,2}))?$/;
 
-/** Read a decimal string exactly; null for anything that is not one. */
+/** Read a decimal string exactly, also the server's 1E+1; null for anything that is not one. */
 export function parseDecimal(text: string | null | undefined): bigint | null {
   const found = PATTERN.exec((text ?? "").trim());
   if (!found) return null;
-  const digits = (found[3] ?? "").slice(0, SCALE_DIGITS).padEnd(SCALE_DIGITS, "0");
-  const size = BigInt(found[2] ?? "0") * SCALE + BigInt(digits);
+  const power = Number(found[4] ?? "0");
+  const fraction = (found[3] ?? "").padEnd(power, "0");
+  const digits = fraction.slice(power, power + SCALE_DIGITS).padEnd(SCALE_DIGITS, "0");
+  const size = BigInt((found[2] ?? "0") + fraction.slice(0, power)) * SCALE + BigInt(digits);
   return found[1] === "-" ? -size : size;
 }
 
