@@ -80,6 +80,7 @@ async def shoot_closed(portfolio: Portfolio, held: Placed, shoot: Shoot) -> None
         await portfolio.row(held.id).get_by_role("button", name=f"Close {held.ticker}").click()
         await page.get_by_role("dialog").get_by_role("button", name="Close at market").click()
         await expect(page.get_by_text("your change runs at the open")).to_be_visible(timeout=PATIENCE_MS)
+        await expect(portfolio.toast("Stored for")).to_be_visible(timeout=PATIENCE_MS)
         await expect(page.locator(".toast")).to_have_count(0, timeout=PATIENCE_MS)
         await page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
         await shoot(page, "11-closed-and-foreign")
