@@ -46,6 +46,8 @@ class Contract:
     """Not ours, and it may execute."""
     sold: tuple[OrderReport, ...] = ()
     """Not ours, and it sold some."""
+    latest: str = ""
+    """The newest of our trades in it."""
 
 
 def shown(trades: Iterable[OurTrade], broker: Broker, owners: Owners) -> Shown:
@@ -72,8 +74,10 @@ def held_of(trade: OurTrade, orders: Mapping[str, OrderReport] | None = None) ->
 def contracts(trades: Iterable[OurTrade], broker: Broker, owners: Owners, orders_of: Shown) -> dict[str, Contract]:
     """Sort holdings and foreign orders by contract."""
     held: dict[str, int] = defaultdict(int)
+    latest: dict[str, str] = defaultdict(str)
     for trade in trades:
         held[trade.occ_symbol] += held_of(trade, orders_of[trade.trade_id])
+        latest[trade.occ_symbol] = max(latest[trade.occ_symbol], trade.trade_id)
     working: dict[str, list[OrderReport]] = defaultdict(list)
     sold: dict[str, list[OrderReport]] = defaultdict(list)
     for report in sorted(broker.orders, key=lambda one: one.id):
@@ -87,7 +91,11 @@ def contracts(trades: Iterable[OurTrade], broker: Broker, owners: Owners, orders
     symbols = {*held, *working, *(symbol for symbol in broker.positions if is_option(symbol))}
     return {
         symbol: Contract(
-            broker.positions.get(symbol, Decimal(0)), held[symbol], tuple(working[symbol]), tuple(sold[symbol])
+            broker.positions.get(symbol, Decimal(0)),
+            held[symbol],
+            tuple(working[symbol]),
+            tuple(sold[symbol]),
+            latest[symbol],
         )
         for symbol in sorted(symbols)
     }

@@ -126,7 +126,7 @@ def look(
 def _of_trade(trade: OurTrade, contracts: Mapping[str, Contract], shown: Shown, broker: Broker) -> list[Found]:
     contract, orders = contracts[trade.occ_symbol], shown[trade.trade_id]
     made = _Maker(trade)
-    if contract.position < 0 and (held_of(trade, orders) < 0 or trade.status is not TradeStatus.CLOSED):
+    if contract.position < 0 and _is_to_blame(trade, contract, orders):
         return [made.found(Finding.SHORT, f"{-contract.position} {trade.occ_symbol} are short")]
     if trade.status is TradeStatus.CLOSED:
         return _orphans(made, orders)
@@ -137,6 +137,16 @@ def _of_trade(trade: OurTrade, contracts: Mapping[str, Contract], shown: Shown, 
         return []
     gone = _gone(made, contract, broker)
     return [gone] if gone is not None else _exits(made, contract, orders, held)
+
+
+def _is_to_blame(trade: OurTrade, contract: Contract, orders: Mapping[str, OrderReport]) -> bool:
+    """Say whether a short is this trade's: sold twice by its orders, or by its exit and somebody's sale beside it.
+
+    Nobody's orders explain a short that somebody opened on purpose: that one is foreign.
+    """
+    if held_of(trade, orders) < 0 or trade.status is not TradeStatus.CLOSED:
+        return True
+    return contract.latest == trade.trade_id and bool(contract.sold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +209,7 @@ def _exits(made: _Maker, contract: Contract, orders: Mapping[str, OrderReport], 
     if missing and not taken:
         text = f"{trade.occ_symbol}: {held} held without a {' or a '.join(missing)}"
         return [made.found(Finding.NAKED, text)]
-    wrong = [_EXITS[role] for role, qty in resting.items() if qty not in (0, held)]
+    wrong = [word for role, word in _EXITS.items() if resting[role] not in (0, held)]
     if wrong and not taken:
         return [
             made.found(Finding.EXIT_QTY, f"{trade.occ_symbol}: the {' and the '.join(wrong)} do not fit {held} held")

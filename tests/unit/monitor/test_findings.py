@@ -117,6 +117,17 @@ def test_both_legs_filled_is_a_short() -> None:
     assert kinds(after) == ["short"]
 
 
+def test_a_sale_by_hand_beside_our_target_is_a_short_of_the_trade_that_is_over() -> None:
+    trade = closed(holding())
+    ours = reports(trade, take_profit=FILLED, stop_loss={"status": Word.CANCELLED})
+    sold = [replace(one, qty=2, filled_qty=2 if one.role is not OrderRole.STOP_LOSS else 0) for one in trade.orders]
+    flat = replace(trade, orders=tuple(sold))
+    broker = shown([*ours, somebodys("900", trade, **FILLED)], {trade.occ_symbol: -2})
+    assert kinds(looked([flat], broker)) == ["short"]
+    on_purpose = somebodys("900", trade, side=OrderSide.SELL_TO_OPEN, **FILLED)
+    assert kinds(looked([flat], shown([*ours, on_purpose], {trade.occ_symbol: -2}))) == []
+
+
 def test_what_somebody_sold_is_explained_by_their_order() -> None:
     trade = holding()
     sale = somebodys("900", trade, **FILLED)
