@@ -12,7 +12,7 @@ from typing import Any
 
 from libs.common.ids import new_id
 from libs.common.messages.base import Command
-from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry
+from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry, WithdrawTrade
 from libs.common.messages.vocabulary import EntryType, Finding
 from libs.common.testing import eventually
 from tests.integration.orders.house import House
@@ -128,6 +128,10 @@ async def _adjust(house: House, play: Play) -> Command:
     return AdjustTrade(idempotency_key=new_id(), trade_id=play.trade_id, version=version, new_tp=Decimal("7.00"))
 
 
+async def _withdraw(house: House, play: Play) -> Command:
+    return WithdrawTrade(idempotency_key=new_id(), trade_id=play.trade_id)
+
+
 # ── what there is before ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -148,6 +152,22 @@ async def _partial(house: House) -> str:
     await house.fault("partial_fill", path=ORDERS, quantity=1)
     trade = await house.place(qty=3)
     await house.until(trade["id"], status="PARTIAL")
+    return str(trade["id"])
+
+
+async def _partial_group(house: House) -> str:
+    await house.fault("partial_fill", path=ORDERS, quantity=1)
+    await house.pin("3.70", "3.80")
+    trade = await house.place(qty=3, entry=LOW)
+    await house.until(trade["id"], telling=True, status="PARTIAL")
+    return str(trade["id"])
+
+
+async def _unbid(house: House) -> str:
+    trade = await house.protected(sl_price=None)
+    await house.pin("0", "0.05")
+    await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=trade["version"]))
+    await house.until(trade["id"], status="CLOSING")
     return str(trade["id"])
 
 
@@ -239,6 +259,13 @@ def _is_covered(row: dict[str, Any]) -> bool:
     return closes("TP_HIT", "SL_HIT")(row) and bought == sold == 4
 
 
+def _is_pending_again(row: dict[str, Any]) -> bool:
+    """Say whether the entry works with the new exits behind it, or could not be sent again in time."""
+    entries = [order["status"] for order in row["orders"] if order["role"] == "ENTRY"]
+    never = row["status"] == "CLOSED" and row["reason"] in NEVER
+    return row["tp_price"] == Decimal("7.00") and (never or entries == ["CANCELLED", "WORKING"])
+
+
 def _has_two_brackets(row: dict[str, Any]) -> bool:
     return protects()(row) and sum(order["role"] == "STOP_LOSS" for order in row["orders"]) >= 2
 
@@ -246,6 +273,8 @@ def _has_two_brackets(row: dict[str, Any]) -> bool:
 SENT = frozenset({"orders.send.marked", "orders.send.answered"})
 MADE = SENT | {"orders.intent"}
 CANCELLED = frozenset({"orders.cancel.marked", "orders.cancel.answered"})
+
+GROUPED: dict[str, Any] = {"otoco": "limit_entries"}
 
 FLOWS = (
     Flow(
@@ -338,3 +367,49 @@ FLOWS = (
         marks=frozenset({"orders.inspect.marked"}),
     ),
 )
+
+GROUP_FLOWS = (
+    Flow(
+        "place group",
+        settings=GROUPED,
+        ask=_placing(entry=LOW),
+        happens=_quoted("3.70", "3.80"),
+        ends=_protects_or_was_never_sent,
+        marks=SENT | {"orders.place.intent"},
+    ),
+    Flow(
+        "partial group",
+        before=_partial_group,
+        settings=GROUPED | {"partial_entry_grace_s": 1},
+        happens=_told_of_news,
+        ends=protects(filled_qty=1),
+        marks=CANCELLED | MADE,
+    ),
+    Flow("close group", before=working(DEEP), settings=GROUPED, ask=_close, ends=closes("CANCELLED"), marks=CANCELLED),
+    Flow(
+        "adjust group",
+        before=working(DEEP),
+        settings=GROUPED,
+        ask=_adjust,
+        happens=_told_of_news,
+        ends=_is_pending_again,
+        marks=CANCELLED | MADE,
+    ),
+    Flow(
+        "group taken down",
+        before=working(LOW, sl_price=Decimal("3.50")),
+        settings=GROUPED,
+        happens=_quoted("3.20", "3.30"),
+        ends=closes("SL_HIT"),
+        marks=MADE,
+    ),
+    Flow(
+        "withdraw unbid close",
+        before=_unbid,
+        ask=_withdraw,
+        happens=_told_of_news,
+        ends=protects(tp_price=Decimal("6.00")),
+        marks=CANCELLED | MADE,
+    ),
+)
+"""A limit entry sent with its exits, and a close taken back: proven where a process dies."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.orders import trials
-from tests.integration.orders.flows import FLOWS, Flow
+from tests.integration.orders.flows import FLOWS, GROUP_FLOWS, Flow
 from tests.integration.orders.lanes import Lane
 
 pytestmark = pytest.mark.integration
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 every_flow = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 
 
-@every_flow
+@pytest.mark.parametrize("flow", [*FLOWS, *GROUP_FLOWS], ids=lambda flow: flow.name)
 async def test_a_flow_that_dies_at_any_mark_is_ended_right_by_another_process(
     lanes: tuple[Lane, ...], flow: Flow
 ) -> None:
