@@ -9,7 +9,7 @@ import { withContracts } from "../../format/occ";
 import { dayAndTime } from "../../format/time";
 import { doubtOf, endedText, isUnknown } from "../../format/trade";
 import { keys } from "../../state/queries";
-import { QueuedNote } from "./QueuedNote";
+import { QueuedNote, WithdrawButton } from "./QueuedNote";
 import { ResolveDialog } from "./ResolveDialog";
 
 function UnknownNote({ trade }: { trade: Trade }) {
@@ -47,8 +47,12 @@ function RecoveredNote({ from }: { from: string }) {
   );
 }
 
+function waitsForABid(incidents: readonly Incident[]): boolean {
+  return incidents.some((incident) => incident.kind === "no_bid" && !incident.ended_at);
+}
+
 function closingWords(trade: Trade, incidents: readonly Incident[]): string {
-  if (incidents.some((incident) => incident.kind === "no_bid" && !incident.ended_at)) {
+  if (waitsForABid(incidents)) {
     return "Nobody bids for this contract, so a market order would find no buyer. The sale rests at the least price and is renewed each session, until somebody bids, the contract's last trade, or you end it.";
   }
   const reason = trade.protection === "NONE" ? "" : "The exits are taken down first, and only then is it sold. ";
@@ -73,7 +77,7 @@ export function Notes({ trade, incidents }: NotesProps) {
       )}
       {trade.status === "CLOSING" && (
         <p className="note" data-note="closing">
-          {closingWords(trade, incidents)}
+          {closingWords(trade, incidents)} {waitsForABid(incidents) && <WithdrawButton trade={trade} small />}
         </p>
       )}
       {trade.queued_for_open && <QueuedNote trade={trade} />}

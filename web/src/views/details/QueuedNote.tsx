@@ -11,7 +11,7 @@ export function WithdrawButton({ trade, small = false }: { trade: Trade; small?:
     event.stopPropagation();
     const outcome = await action.run(sightingOf(trade));
     if (outcome.kind === "failed") toast(`Not withdrawn. ${outcome.problem.message}`, "bad");
-    else if (outcome.kind === "done") toast(`${trade.ticker}: withdrawn, nothing waits for the open`, "plain");
+    else if (outcome.kind === "done") toast(`${trade.ticker}: withdrawn, the position stays`, "plain");
   }
   return (
     <button
