@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from datetime import datetime
 
 from libs.common.address import login_url
 from libs.common.clock import Clock, SystemClock
@@ -55,7 +56,7 @@ class Database:
         self._pool: Pool | None = None
         self._answered: float | None = None
         self._on_facts: list[Callable[[], None]] = []
-        self._on_job: list[Callable[[str], None]] = []
+        self._on_job: list[Callable[[str, datetime | None], None]] = []
 
     async def open(self) -> None:
         """Get ready; nothing is connected yet, so it succeeds while PostgreSQL is away."""
@@ -68,13 +69,17 @@ class Database:
             await pool.close()
         await self.engine.dispose()
 
-    def for_user(self, username: str) -> Unit:
-        """Open the tenant's door: one user's rows, in one transaction."""
-        return Unit(self, f"{self.service}_tenant", username)
+    def for_user(self, username: str, *, waits_for_disk: bool = True) -> Unit:
+        """Open the tenant's door: one user's rows, in one transaction.
 
-    def for_worker(self) -> Unit:
-        """Open the worker's door: all rows of the service, in one transaction."""
-        return Unit(self, f"{self.service}_worker", None)
+        Without waiting for the disk its commit takes a moment less and may be forgotten when the *server* crashes: only
+        for what nobody acts on and what is found again by itself.
+        """
+        return Unit(self, f"{self.service}_tenant", username, waits_for_disk=waits_for_disk)
+
+    def for_worker(self, *, waits_for_disk: bool = True) -> Unit:
+        """Open the worker's door: all rows of the service, in one transaction. The disk: as `for_user` says."""
+        return Unit(self, f"{self.service}_worker", None, waits_for_disk=waits_for_disk)
 
     # ── health ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,8 +111,8 @@ class Database:
         """Call `callback` after each commit of this process that stored facts."""
         self._on_facts.append(callback)
 
-    def on_job(self, callback: Callable[[str], None]) -> None:
-        """Call `callback` with the kind after each commit of this process that scheduled a job."""
+    def on_job(self, callback: Callable[[str, datetime | None], None]) -> None:
+        """Call `callback` with kind and due time (None: now) after each commit of this process that scheduled a job."""
         self._on_job.append(callback)
 
     def answered(self) -> None:
@@ -119,10 +124,10 @@ class Database:
         for callback in self._on_facts:
             callback()
 
-    def job_scheduled(self, kind: str) -> None:
+    def job_scheduled(self, kind: str, due_at: datetime | None) -> None:
         """Tell the runner that a job of `kind` was scheduled."""
         for callback in self._on_job:
-            callback(kind)
+            callback(kind, due_at)
 
     async def acquire(self) -> DriverConnection:
         """Take a connection for a unit. Raises: UpstreamUnavailable after at most two seconds."""

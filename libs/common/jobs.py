@@ -10,7 +10,7 @@ import asyncio
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from libs.common import job_rows, log
@@ -30,6 +30,8 @@ FINISH_WITHIN_S = 60.0
 RELEASE_WITHIN_S = 2.0
 STORE_AGAIN_S = 0.3
 STORE_AGAIN_MAX_S = 1.0
+CLOCKS_APART_S = 1.0
+"""How far our clock and the database's may be apart without a job being looked for late."""
 
 _log = log.get(__name__)
 _RUNS = METRICS.counter("job_runs_total", "Runs of jobs by their end", ["kind", "end"])
@@ -123,9 +125,11 @@ class JobRunner:
         _runners.add(self)
         db.on_job(self.wake)
 
-    def wake(self, kind: str) -> None:
-        """Look at once if `kind` is ours."""
-        if kind in self._handlers:
+    def wake(self, kind: str, due_at: datetime | None = None) -> None:
+        """Look at once if `kind` is ours, unless it is due later than we look anyway (by a clock a second off)."""
+        if kind not in self._handlers:
+            return
+        if due_at is None or (due_at - datetime.now(UTC)).total_seconds() <= self._poll_s + CLOCKS_APART_S:
             self._woken.set()
 
     async def run(self, stopping: asyncio.Event) -> None:

@@ -33,8 +33,9 @@ Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 class Unit:
     """One transaction. `user` is who it is for, None behind the worker's door."""
 
-    def __init__(self, database: Database, door: str, user: str | None) -> None:
+    def __init__(self, database: Database, door: str, user: str | None, *, waits_for_disk: bool = True) -> None:
         self.user = user
+        self._waits_for_disk = waits_for_disk
         self.schema = database.service
         self._database = database
         self._door = door
@@ -48,7 +49,8 @@ class Unit:
         """Take a connection, begin, and open the door: one message. Raises: UpstreamUnavailable."""
         self._held = await self._database.acquire()
         try:
-            await self._held.execute(_opening(self._door, self.user or ""), timeout=self._database.acquire_s)
+            opening = _opening(self._door, self.user or "", waits_for_disk=self._waits_for_disk)
+            await self._held.execute(opening, timeout=self._database.acquire_s)
         except DRIVER_ERRORS as error:
             if isinstance(error, TimeoutError):
                 # The server does not even begin: it is frozen, or the network is gone. No waiting for a rollback.
@@ -186,7 +188,7 @@ class Unit:
         disturbed: the job is due again after it.
         """
         await job_rows.schedule(self, kind, key, due_at, user=user or self.user, data=data, replace=replace)
-        self.after_commit(lambda: self._database.job_scheduled(kind))
+        self.after_commit(lambda: self._database.job_scheduled(kind, due_at))
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the transaction is committed, and never otherwise."""
@@ -247,7 +249,7 @@ class Unit:
             self._database.release(connection)
 
 
-def _opening(door: str, user: str) -> str:
+def _opening(door: str, user: str, *, waits_for_disk: bool) -> str:
     """Begin and open a door in one message.
 
     Only the simple protocol carries two statements at once and it binds no values, so the user goes as hexadecimal
@@ -257,4 +259,5 @@ def _opening(door: str, user: str) -> str:
     return (
         f"BEGIN; SELECT set_config('role', '{door}', true), "
         f"set_config('app.current_user', convert_from('\\x{digits}', 'UTF8'), true)"
+        + ("" if waits_for_disk else ", set_config('synchronous_commit', 'off', true)")
     )
