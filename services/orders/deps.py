@@ -86,7 +86,10 @@ class Deps:
 
     def spawn(self, work: Coroutine[Any, Any, Any], view: View) -> asyncio.Task[Any]:
         """Carry on beyond the request; what fails is stored state, so recovery goes on from there."""
-        return self.tasks.create_task(_logged(work, view.trade.id))
+        task = self.tasks.create_task(_logged(work, view.trade.id))
+        # One that is cancelled before it began would leave its work never awaited.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
 
 async def _logged(work: Coroutine[Any, Any, Any], trade_id: str) -> Any:

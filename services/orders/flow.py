@@ -13,6 +13,7 @@ claim by the database's time; a crash at any mark leaves stored state from which
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,9 +21,10 @@ from libs.common.db import Unit
 from libs.common.errors import InvariantBroken, NotFound
 from libs.common.ids import new_id, new_tag
 from services.orders import concerns, deciding, lifecycle, saving, store, talk
+from services.orders.ahead import Ahead
 from services.orders.deps import Deps
 from services.orders.plan import next_step
-from services.orders.steps import Cancel, Moment, Outcome, Send, Step, Talk, Wait
+from services.orders.steps import Cancel, Moment, Outcome, Question, Read, Send, Step, Talk, Wait
 from services.orders.store import Loaded
 from services.orders.trade import View
 
@@ -32,17 +34,7 @@ MAX_DECISIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to drive a trade. Time: `ends` by the monotonic clock, taken before the database was asked."""
-
-    trade_id: str
-    username: str
-    run: int
-    ends: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class Turn:
     """What one transaction led to: a call to make, or a pause until `due_at` (None: until news)."""
 
     loaded: Loaded
@@ -50,21 +42,61 @@ class _Turn:
     ends: float = 0.0
     due_at: datetime | None = None
     again: bool = False
+    nap_s: float = 0.0
+    """How long to wait under the same claim; 0: not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to drive a trade. Time: `ends` by the monotonic clock, taken before the database was asked.
+
+    `first` is what was decided in the transaction of the claim itself.
+    """
+
+    trade_id: str
+    username: str
+    run: int
+    ends: float
+    first: Turn | None = None
 
 
 async def drive(deps: Deps, claim: Claim) -> datetime | None:
     """Drive a claimed trade until it waits; returns when to look next. Raises: UpstreamUnavailable, OutcomeUnknown."""
-    outcome: Outcome | None = None
-    while True:
-        turn = await _turn(deps, claim, outcome)
-        deps.watches.saw(turn.loaded.view)
-        await deps.beats.at(f"orders.{_beat(turn)}")
-        if turn.call is None and not turn.again:
-            return turn.due_at
-        outcome = None
-        if turn.call is not None:
-            outcome = await talk.perform(turn.call, turn.loaded, deps, claim_ends=turn.ends)
-            await deps.beats.at(f"orders.{_name(turn.call)}.answered")
+    ahead = Ahead(deps)
+    turn = claim.first
+    try:
+        while True:
+            turn = turn or await _turn(deps, claim, None, ahead)
+            deps.watches.saw(turn.loaded.view)
+            await deps.beats.at(f"orders.{_beat(turn)}")
+            if turn.call is not None:
+                outcome = await _called(deps, turn, turn.call, ahead)
+                await deps.beats.at(f"orders.{_name(turn.call)}.answered")
+                turn = await _turn(deps, claim, outcome, ahead)
+                continue
+            if not turn.again and not turn.nap_s:
+                return turn.due_at
+            await asyncio.sleep(turn.nap_s)
+            turn = None
+    finally:
+        ahead.let_go()
+
+
+async def _called(deps: Deps, turn: Turn, call: Talk, ahead: Ahead) -> Outcome:
+    """Make the call of a turn, unless it was begun early; what the broker has received is read at once."""
+    outcome = await ahead.outcome(call)
+    if outcome is None:
+        outcome = await talk.perform(call, turn.loaded, deps, claim_ends=turn.ends)
+    if outcome.received is not None:
+        _begin(deps, Read(outcome.received), turn.loaded, ahead)
+    return outcome
+
+
+def _begin(deps: Deps, step: Question, loaded: Loaded, ahead: Ahead) -> None:
+    """Begin a step that only reads, so that it need not wait for the transaction it follows."""
+    if not ahead.has(step):
+        # Its claim is not asked: only writes look at that.
+        ahead.begin(step, talk.perform(step, loaded, deps, claim_ends=0.0), loaded.view)
 
 
 async def take_over(deps: Deps, trade_id: str, username: str) -> datetime | None:
@@ -79,7 +111,13 @@ async def take_over(deps: Deps, trade_id: str, username: str) -> datetime | None
         run = await store.claim(unit, trade_id, lease_s)
         if run is None:
             return (loaded.view.flow.claimed_until or loaded.now) + timedelta(milliseconds=10)
-    return await drive(deps, Claim(trade_id, username, run, ends))
+        first = await first_turn(unit, deps, loaded, loaded.view, ends)
+    return await drive(deps, Claim(trade_id, username, run, ends, first))
+
+
+async def first_turn(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: float) -> Turn:
+    """Store `view`, decide and mark the first call in the transaction that claimed the trade."""
+    return await _next(_Scene(deps, unit, loaded, deps.moment(loaded), ends), view, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +129,7 @@ class _Scene:
     loaded: Loaded
     moment: Moment
     ends: float
+    ahead: Ahead | None = None
 
     async def store(self, view: View, *, lease_s: float | None) -> Loaded:
         """Store the view and return it as loaded again."""
@@ -98,12 +137,12 @@ class _Scene:
         return Loaded(stored, self.loaded.now, self.loaded.token_ciphertext)
 
 
-async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None) -> _Turn:
+async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None, ahead: Ahead) -> Turn:
     """Record the last answer, decide, and mark the next call, in one transaction."""
     ends = deps.clock.monotonic() + deps.settings.lease_s
     async with deps.db.for_user(claim.username) as unit:
         loaded = await store.lock_view(unit, claim.trade_id)
-        scene = _Scene(deps, unit, loaded, deps.moment(loaded), ends)
+        scene = _Scene(deps, unit, loaded, deps.moment(loaded), ends, ahead)
         flow = loaded.view.flow
         is_ours = flow.run == claim.run and flow.claimed_until is not None and flow.claimed_until > loaded.now
         view = loaded.view
@@ -112,18 +151,18 @@ async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None) -> _Turn:
         if not is_ours:
             stored = await scene.store(view, lease_s=None)
             await unit.schedule(JOB, claim.trade_id, None, user=claim.username, replace=False)
-            return _Turn(stored, due_at=flow.claimed_until)
+            return Turn(stored, due_at=flow.claimed_until)
         return await _next(scene, view, 0.0 if outcome is None else outcome.pause_s)
 
 
-async def _next(scene: _Scene, view: View, pause_s: float) -> _Turn:
+async def _next(scene: _Scene, view: View, pause_s: float) -> Turn:
     known = {order.id for order in scene.loaded.view.orders}
     lease_s = scene.deps.settings.lease_s
     step: Step = Wait()
     for _ in range(MAX_DECISIONS):
         if {order.id for order in view.orders} != known:
             # An intent is a mark of its own: committed before anything is sent.
-            return _Turn(await scene.store(view, lease_s=lease_s), again=True)
+            return Turn(await scene.store(view, lease_s=lease_s), again=True)
         step = next_step(view, scene.moment)
         if isinstance(step, Wait):
             return await _rest(scene, view, step, pause_s)
@@ -135,17 +174,22 @@ async def _next(scene: _Scene, view: View, pause_s: float) -> _Turn:
     if pause_s:
         return await _rest(scene, view, Wait(), pause_s)
     marked = _marked(view, step, scene.moment.now)
-    return _Turn(await scene.store(marked, lease_s=lease_s), call=step, ends=scene.ends)
+    if scene.ahead is not None and isinstance(step, Question):
+        _begin(scene.deps, step, Loaded(view, scene.loaded.now, scene.loaded.token_ciphertext), scene.ahead)
+    return Turn(await scene.store(marked, lease_s=lease_s), call=step, ends=scene.ends)
 
 
-async def _rest(scene: _Scene, view: View, step: Wait, pause_s: float) -> _Turn:
-    """Give the claim back; the job looks again when there is something to do."""
+async def _rest(scene: _Scene, view: View, step: Wait, pause_s: float) -> Turn:
+    """Give the claim back; the job looks again when there is something to do. A short wait is waited out under it."""
     until = scene.moment.now + timedelta(seconds=pause_s) if pause_s else step.until
     due_at = _sooner(until, concerns.next_look(view, scene.moment))
+    wait_s = None if due_at is None else (due_at - scene.moment.now).total_seconds()
+    if wait_s is not None and 0 < wait_s <= scene.moment.waits.nap_s:
+        return Turn(await scene.store(view, lease_s=scene.deps.settings.lease_s), nap_s=wait_s)
     stored = await scene.store(view, lease_s=0.0)
     if due_at is not None:
         await scene.unit.schedule(JOB, view.trade.id, due_at, user=view.trade.username)
-    return _Turn(stored, due_at=due_at)
+    return Turn(stored, due_at=due_at)
 
 
 def _marked(view: View, step: Talk, now: datetime) -> View:
@@ -168,7 +212,7 @@ def _name(call: Talk) -> str:
     return type(call).__name__.lower()
 
 
-def _beat(turn: _Turn) -> str:
+def _beat(turn: Turn) -> str:
     if turn.again:
         return "intent"
     return f"{_name(turn.call)}.marked" if turn.call is not None else "rest"

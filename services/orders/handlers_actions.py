@@ -21,7 +21,7 @@ from libs.market.clock import is_after_last_trade
 from libs.market.options import OccSymbol
 from services.orders import asking, brackets, closing, requests, saving, store, store_lists, store_requests, talk
 from services.orders.deps import Deps
-from services.orders.flow import JOB, Claim, drive
+from services.orders.flow import JOB, Claim, drive, first_turn
 from services.orders.plan import is_running
 from services.orders.steps import Moment
 from services.orders.store import Loaded
@@ -81,7 +81,7 @@ async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
         return await requests.replayed(deps, command, ctx, stored)
     with requests.already_stored(deps, ctx, command.idempotency_key):
         await _waited(deps, stored)
-        async with deps.db.for_user(ctx.user) as unit:
+        async with deps.db.for_user(ctx.user, waits_for_disk=False) as unit:
             key = command.idempotency_key
             request = requests.begun(command, ctx, key, trade_id=command.trade_id, action_id=stored.action_id)
             return await requests.answer(unit, ctx.user, request)
@@ -90,12 +90,12 @@ async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
 async def _waited(deps: Deps, stored: _Stored) -> None:
     """Drive what began, and wait for its end for a while; what is only stored is answered at once."""
     action = stored.view.running
-    if action is None or action.id != stored.action_id:
-        return
-    with deps.watches.on(stored.view.trade.id, lambda view: action.id not in {a.id for a in view.actions}) as watch:
+    own_id = action.id if action is not None and action.id == stored.action_id else None
+    with deps.watches.on(stored.view.trade.id, lambda view: own_id not in {a.id for a in view.actions}) as watch:
         if stored.claim is not None:
             deps.spawn(drive(deps, stored.claim), stored.view)
-        await watch.wait(partial(deps.look, stored.view), deps.settings.action_answer_s)
+        if own_id is not None:
+            await watch.wait(partial(deps.look, stored.view), deps.settings.action_answer_s)
 
 
 async def _check_version(unit: Unit, command: Asked, view: View) -> None:
@@ -124,8 +124,7 @@ async def _market(deps: Deps, command: Asked, loaded: Loaded) -> _Market:
 
 async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _Stored | Request:
     """Decide under the trade's lock and store what was asked, with its key."""
-    lease_s = deps.settings.lease_s
-    ends = deps.clock.monotonic() + lease_s
+    ends = deps.clock.monotonic() + deps.settings.lease_s
     async with deps.db.for_user(ctx.user) as unit:
         loaded = await store.lock_view(unit, command.trade_id)
         action_id = None if isinstance(command, WithdrawTrade) else new_id()
@@ -140,19 +139,24 @@ async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _
         await _check_version(unit, command, loaded.view)
         view = _decided(command, _Case(loaded.view, market, action_id or "", deps.moment(loaded), ctx.via))
         claim = await _claimed(unit, deps, loaded, view, ends)
-        extend = lease_s if claim is not None else None
-        stored = await saving.save(unit, loaded.view, view, deps.moment(loaded), lease_s=extend)
+        if claim is None or claim.first is None:
+            stored = await saving.save(unit, loaded.view, view, deps.moment(loaded))
+        else:
+            stored = claim.first.loaded.view
         await _plan_next(unit, deps, loaded, view, claimed=claim is not None)
     return _Stored(stored, action_id, claim)
 
 
 async def _claimed(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: float) -> Claim | None:
-    """Take the flow when something runs now."""
+    """Take the flow when something runs now, and store what is asked with what comes first of it."""
     if view.running is None or view.running == loaded.view.running:
         return None
     trade = view.trade
     run = await store.claim(unit, trade.id, deps.settings.lease_s)
-    return None if run is None else Claim(trade.id, trade.username, run, ends)
+    if run is None:
+        return None
+    first = await first_turn(unit, deps, loaded, view, ends)
+    return Claim(trade.id, trade.username, run, ends, first)
 
 
 async def _plan_next(unit: Unit, deps: Deps, loaded: Loaded, view: View, *, claimed: bool) -> None:

@@ -45,7 +45,8 @@ async def on_order_changed(fact: OrderChanged, ctx: Context, deps: Deps) -> None
         stored = await saving.save(unit, loaded.view, view, moment)
         step = next_step(stored, moment)
         if not isinstance(step, Wait) or step.until is not None:
-            due_at = step.until if isinstance(step, Wait) else None
+            # Whoever drives the trade now reads this news under its lock; should he be gone, his claim ends.
+            due_at = loaded.view.flow.claim_ends(loaded.now) or (step.until if isinstance(step, Wait) else None)
             await unit.schedule(JOB, stored.trade.id, due_at, user=ctx.user, replace=False)
 
 

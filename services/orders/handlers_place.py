@@ -93,7 +93,7 @@ async def place_trade(command: PlaceTrade, ctx: Context, deps: Deps) -> Reply:
         with deps.watches.on(view.trade.id, _entry_is_known) as watch:
             deps.spawn(drive(deps, claim), view)
             await watch.wait(partial(deps.look, view), deps.settings.place_answer_s)
-        async with deps.db.for_user(ctx.user) as unit:
+        async with deps.db.for_user(ctx.user, waits_for_disk=False) as unit:
             request = requests.begun(command, ctx, command.idempotency_key, trade_id=view.trade.id, action_id=None)
             return await requests.answer(unit, ctx.user, request)
 

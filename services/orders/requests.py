@@ -113,7 +113,8 @@ async def _first_answer(deps: Deps, command: Command, ctx: Context, first: Reque
 
 async def present(deps: Deps, ctx: Context, key: str) -> Reply:
     """Answer a request with what it has led to by now, and note that it was answered."""
-    async with deps.db.for_user(ctx.user) as unit:
+    # Only that it was answered is stored: should the server forget that, a repeat waits a little.
+    async with deps.db.for_user(ctx.user, waits_for_disk=False) as unit:
         request = (await store_requests.opening(unit, ctx.user, key)).request
         if request is None or request.trade_id is None:
             raise NotFound("there is nothing under this key")

@@ -47,6 +47,8 @@ class Waits:
     stop_limit_grace_s: float = 10.0
     stop_look_s: float = 5.0
     """How often a stop with a limit is looked at while the market is near it."""
+    nap_s: float = 0.25
+    """A flow that waits no longer than this keeps its claim and waits where it is."""
     away_read_s: float = 5.0
     """How often a working entry is read by ourselves while the bus is away."""
     retry_first_s: float = 0.5
@@ -245,6 +247,8 @@ class Outcome:
     apply: Callable[[View, Moment], View]
     pause_s: float = 0.0
     is_fact: bool = False
+    received: str | None = None
+    """The order that the broker has just received."""
 
 
 def read_or_wait(order: Order, moment: Moment) -> Step:

@@ -130,7 +130,7 @@ async def _send(step: Send, loaded: Loaded, broker: BrokerProvider, clock: Clock
     except OutcomeUnknown as error:
         words = error.detail
         return Outcome(lambda view, moment: lifecycle.unknown(view, step.tag, words, moment.now), is_fact=True)
-    return Outcome(lambda view, moment: lifecycle.accepted(view, step.tag, placed.id, moment.now), is_fact=True)
+    return Outcome(lambda v, m: lifecycle.accepted(v, step.tag, placed.id, m.now), is_fact=True, received=placed.id)
 
 
 def _ended(tag: str, settle: Callable[[View, str, str, datetime], View], words: str) -> Outcome:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -275,6 +275,11 @@ class Flow:
 
     run: int = 0
     claimed_until: datetime | None = None
+
+    def claim_ends(self, now: datetime) -> datetime | None:
+        """Return when the present claim is surely over; None when nobody drives."""
+        held = self.claimed_until is not None and self.claimed_until > now
+        return self.claimed_until + timedelta(milliseconds=10) if self.claimed_until and held else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
