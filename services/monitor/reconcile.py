@@ -124,10 +124,10 @@ def reconcile(
             if owner is None or (order.status in _NOT_ACCEPTED and order.exec_qty == 0):
                 continue
             trade, role = owner
-            fact = _fact(trade, role, order, report, now)
-            last = seen.get(fact.order_key)
-            if last is not None and _same(last, fact):
+            last = seen.get(order_key(trade.broker_mode, trade.account_id, order.id))
+            if last is not None and _same(last, order):
                 continue
+            fact = _fact(trade, role, order, report, now)
             if last is not None and _is_stale(last, fact):
                 stale += 1
             elif order.is_priced:
@@ -225,9 +225,7 @@ def _role_of_leg(order: OrderReport) -> OrderRole | None:
 
 
 def _fact(trade: OurTrade, role: OrderRole, order: OrderReport, parent: OrderReport, now: datetime) -> OrderChanged:
-    status = _STATUS_OF[order.status]
-    if status is OrderStatus.WORKING and order.exec_qty > 0:
-        status = OrderStatus.PARTIAL
+    status, filled_qty, avg_fill_price = _shown(order)
     return OrderChanged(
         order_key=order_key(trade.broker_mode, trade.account_id, order.id),
         broker_mode=trade.broker_mode,
@@ -241,16 +239,24 @@ def _fact(trade: OurTrade, role: OrderRole, order: OrderReport, parent: OrderRep
         side=order.side.value if order.side is not None else None,
         status=status,
         qty=order.qty,
-        filled_qty=order.exec_qty,
-        avg_fill_price=order.avg_fill_price if order.exec_qty else None,
+        filled_qty=filled_qty,
+        avg_fill_price=avg_fill_price,
         reason=order.reason or parent.reason,
         broker_at=order.transaction_at,
         seen_at=now,
     )
 
 
-def _same(last: Seen, fact: OrderChanged) -> bool:
-    return (last.status, last.filled_qty, last.avg_fill_price) == (fact.status, fact.filled_qty, fact.avg_fill_price)
+def _shown(order: OrderReport) -> tuple[OrderStatus, int, Decimal | None]:
+    """Return what makes a report news: in our words, how far the order is."""
+    status = _STATUS_OF[order.status]
+    if status is OrderStatus.WORKING and order.exec_qty > 0:
+        status = OrderStatus.PARTIAL
+    return status, order.exec_qty, order.avg_fill_price if order.exec_qty else None
+
+
+def _same(last: Seen, order: OrderReport) -> bool:
+    return (last.status, last.filled_qty, last.avg_fill_price) == _shown(order)
 
 
 def _is_stale(last: Seen, fact: OrderChanged) -> bool:
