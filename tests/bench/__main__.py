@@ -10,14 +10,17 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import cycle, live_feed, placement, start, trade_list
+from tests.bench import actions, cycle, live_feed, naked, reconcile, recovery, start, trade_list
 from tests.bench.report import Report
 from tests.journey.stack import Stack
 
 ALL = {
     "cycle": cycle.measure,
     "list": trade_list.measure,
-    "placement": placement.measure,
+    "actions": actions.measure,
+    "naked": naked.measure,
+    "reconcile": reconcile.measure,
+    "recovery": recovery.measure,
     "feed": live_feed.measure,
     "start": start.measure,
 }
