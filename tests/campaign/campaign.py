@@ -166,10 +166,9 @@ class Campaign:
     def _resolve(self, picture: Picture) -> None:
         """Let people settle what evidence could not: each names the order he finds under the tag, or says none."""
         told = {row["trade_id"] for row in picture.incidents if row["kind"] == "unsettled_order"}
-        for row in picture.orders:
-            if row["status"] != "UNKNOWN" or row["trade_id"] not in told:
-                continue
-            trade = picture.trades[row["trade_id"]]
+        unknown = {row["trade_id"]: row for row in picture.orders if row["status"] == "UNKNOWN"}
+        for trade_id in unknown.keys() & told:
+            row, trade = unknown[trade_id], picture.trades[trade_id]
             person = next(one for one in self.people if one.name == trade["username"])
             found = [str(top["id"]) for top in picture.at_broker if top["tag"] == row["tag"]]
             path = f"/api/trades/{trade['id']}/resolve"
