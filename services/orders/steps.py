@@ -263,10 +263,15 @@ def read_or_wait(order: Order, moment: Moment) -> Step:
 
 
 def cancel_or_read(order: Order, moment: Moment) -> Step:
-    """Ask for a cancel, then read until it is confirmed; ask again when it is not."""
+    """Ask for a cancel, then read until it is confirmed; ask again when it is not.
+
+    It is read at least once before it is asked for again: an answer that takes longer than the time between two
+    cancels would else be followed by the next cancel for ever, and nobody would see that the first one worked.
+    """
     if order.group_order_id is None:
         return Look(order.tag)
-    if order.cancel_at is None or moment.at(order.cancel_at, moment.waits.recancel_s) is None:
+    is_due = order.cancel_at is not None and moment.at(order.cancel_at, moment.waits.recancel_s) is None
+    if order.cancel_at is None or (is_due and order.reads):
         return Cancel(order.group_order_id)
     return read_or_wait(order, moment)
 

@@ -26,7 +26,7 @@ from tests.journey.trader import Json, Trader, eventually
 ENVIRONMENT = {
     "ORDER_SYNC_S": "2", "HOT_SYNC_S": "0.5", "PORTFOLIO_SYNC_S": "3", "SNAPSHOT_S": "30",
     "BROKER_READ_S": "1.5", "BROKER_WRITE_S": "1.5", "LEASE_S": "5", "RECOVERY_S": "2",
-    "BUDGET_TRADING_PER_MIN": "600", "BUDGET_STANDARD_PER_MIN": "600", "BUDGET_MARKET_PER_MIN": "600",
+    "BUDGET_TRADING_PER_MIN": "3000", "BUDGET_STANDARD_PER_MIN": "3000", "BUDGET_MARKET_PER_MIN": "3000",
     "ORDER_WAITS": '{"send_by_s": 5, "look_every_s": 0.5, "look_gap_entry_s": 3, "look_gap_exit_s": 1, "recancel_s": 1,'
     ' "cancel_alarm_s": 4, "naked_alarm_s": 1, "partial_exit_grace_s": 1, "orphan_grace_s": 1, "steady_s": 2,'
     ' "stop_limit_grace_s": 1, "away_read_s": 1, "retry_first_s": 0.2, "retry_last_s": 3, "close_retry_s": 3,'
@@ -45,6 +45,8 @@ SETTINGS: tuple[Json, ...] = (
 """Each person's; what they differ in is what the order path makes of it."""
 TICKERS = ("SPY", "QQQ", "IWM", "AAPL", "MSFT", "XLF")
 RICH = "10000000"
+RATES = {"rate_standard": 3000, "rate_market": 3000, "rate_trading": 3000}
+"""What the broker allows a minute: as much more as the cadences are shorter."""
 READY_S = 90.0
 SETTLED_S = 75.0
 TRUTH_S = 40.0
@@ -73,6 +75,7 @@ class Campaign:
         state = state_of(self.stack)
         with ExitStack() as open_until_the_end, Simulator(state["simulator_url"]) as world:
             self.present = open_until_the_end
+            world.toggle(**RATES)
             self.world = world
             self.mischief = Mischief(
                 self.stack, world, self.ledger, state["nats_url"], self._remember_placements, calm=world.toggles()

@@ -34,6 +34,8 @@ PASSING = frozenset({
     "exit_qty", "vanished", "mismatch",
 })  # fmt: skip
 """Incidents that end with the trade they speak of."""
+BARE = frozenset({"naked", "unknown_order", "unsettled_order", "cancel_unconfirmed", "close_unfilled", "no_bid"})
+"""Incidents that say that a holding is without its exits, or why."""
 CENT = Decimal("0.01")
 
 
@@ -173,7 +175,7 @@ def _no_holding_is_naked(picture: Picture) -> Iterator[str]:
 
 
 def _nobody_is_naked_unnoticed(picture: Picture) -> Iterator[str]:
-    told = {row["trade_id"] for row in picture.all_incidents if row["kind"] == "naked"}
+    told = {row["trade_id"] for row in picture.all_incidents if row["kind"] in BARE}
     for trade in picture.trades.values():
         if (
             trade["naked_s"] > NOTICED_S

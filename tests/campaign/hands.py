@@ -218,6 +218,42 @@ def _foreign(side: str) -> Callable[[Hand, Json, Move], None]:
     return order
 
 
+def _sell_ours(hand: Hand, trade: Json, move: Move) -> None:
+    """Sell some of what the trade holds by hand, past its exits."""
+    held = trade["filled_qty"] if trade["status"] == "FILLED" else 0
+    if held:
+        _by_hand(hand, trade, "sell_to_close", 1 + int(move.size * held) % held)
+
+
+def _by_hand(hand: Hand, trade: Json, side: str, quantity: int) -> None:
+    terms = {"option_symbol": trade["occ_symbol"], "side": side, "quantity": quantity}
+    with _ignored():
+        told = hand.world.event(kind="manual_order", account=hand.account, **terms)
+        hand.theirs.order_ids.add(int(told["order_id"]))
+        hand.ledger.say(f"by hand: {side} {quantity} {trade['occ_symbol']} in {hand.account}: {told}")
+
+
+def _double_fill(hand: Hand, trade: Json, move: Move) -> None:
+    """Both exits execute, the race that every broker promises not to lose."""
+    legs = {str(order["broker_order_id"]) for order in trade["orders"] if order["status"] == "WORKING"}
+    with _ignored():
+        for top in hand.world.orders(hand.account):
+            if top["class"] == "oco" and top["status"] == "open" and legs & {str(leg["id"]) for leg in top["leg"]}:
+                hand.world.event(kind="double_fill", account=hand.account, order_id=top["id"])
+                hand.ledger.say(f"double fill of {top['id']} in {hand.account}")
+                return
+
+
+def _liquidate(hand: Hand, trade: Json, move: Move) -> None:
+    """Let the broker's desk sell the position out, over every order in it."""
+    place = (hand.account, trade["occ_symbol"])
+    with hand.theirs.lock, _ignored():
+        told = hand.world.event(kind="broker_liquidation", account=hand.account, option_symbol=trade["occ_symbol"])
+        hand.theirs.order_ids |= set(told["order_ids"])
+        hand.theirs.lots[place] = 0
+        hand.ledger.say(f"the broker sells out {trade['occ_symbol']} in {hand.account}: {told}")
+
+
 MOVES: dict[str, Callable[[Hand, Json, Move], None]] = {
     "close": _close,
     "close_twice": _twice("close"),
@@ -230,4 +266,7 @@ MOVES: dict[str, Callable[[Hand, Json, Move], None]] = {
     "cancel_exits": _cancel_exits,
     "buy_foreign": _foreign("buy_to_open"),
     "sell_foreign": _foreign("sell_to_close"),
+    "sell_ours": _sell_ours,
+    "double_fill": _double_fill,
+    "liquidate": _liquidate,
 }

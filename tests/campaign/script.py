@@ -131,6 +131,9 @@ MOVES = {
     "cancel_exits": 1,
     "buy_foreign": 1,
     "sell_foreign": 1,
+    "sell_ours": 1,
+    "double_fill": 1,
+    "liquidate": 1,
 }
 TROUBLES = {"write_fault": 10, "place_fault": 3, "read_fault": 5, "list_fault": 3, "stream_fault": 4, "toggle": 5,
             "kill": 2, "freeze": 2, "server": 1, "told_again": 1}  # fmt: skip

@@ -20,7 +20,7 @@ from services.orders.brackets import NoMarket, StopPassed
 from services.orders.limits import Exposure, OpenRisk, Wanted
 from services.orders.plan import next_step
 from services.orders.preferences import TradingSettings, changed
-from services.orders.steps import Moment, PlaceBracket, Restore
+from services.orders.steps import Cancel, Moment, PlaceBracket, Read, Restore, cancel_or_read
 from services.orders.trade import BRACKET_ROLES, ActionState, Order, Policy, View
 from tests.unit.orders.views import NOW, OCC, a_leg, a_report, a_view, filled, protected, working
 
@@ -197,6 +197,17 @@ def test_a_sale_that_does_not_execute_is_an_alarm_for_nothing_else_protects_the_
     assert concerns.next_look(selling, Moment(NOW + timedelta(seconds=10))) == NOW + timedelta(seconds=30)
     (raised,) = concerns.changes(selling, Moment(NOW + timedelta(seconds=30)))
     assert raised.concern.kind == "close_unfilled"
+
+
+def test_a_cancel_that_took_long_to_answer_is_read_before_it_is_asked_for_again() -> None:
+    stop = protected().live_bracket[0]
+    group_id = stop.group_order_id
+    assert group_id is not None
+    asked = lifecycle.cancel_asked(protected(), group_id, NOW)
+    late = Moment(NOW + timedelta(seconds=60))
+    assert cancel_or_read(asked.live_bracket[0], late) == Read(group_id)
+    read = looking.read_in_vain(asked, group_id, late.now)
+    assert cancel_or_read(read.live_bracket[0], late) == Cancel(group_id)
 
 
 # ── settings and actions ─────────────────────────────────────────────────────────────────────────────────────────────
