@@ -185,8 +185,8 @@ async def _list_faults(world: World, request: Request) -> Response:
 
 
 async def _clear_faults(world: World, request: Request) -> Response:
-    _ = request
-    world.faults.waiting.clear()
+    account = request.query_params.get("account")
+    world.faults.waiting = [one for one in world.faults.waiting if account not in (None, one.account)]
     return answer([])
 
 

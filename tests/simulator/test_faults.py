@@ -156,6 +156,10 @@ def test_a_fault_meets_its_method_path_and_account_only_and_counts_down(trader: 
     assert [trader.get("/positions").status_code for _ in range(3)] == [503, 503, 200]
     trader.control("faults", match={"account": "VA99999999"}, kind="status_503", times=1)
     assert trader.get("/positions").status_code == 200
+    trader.control("faults", match={"account": trader.account}, kind="status_503", times=1)
+    trader.http.delete("/_control/faults", params={"account": trader.account})
+    assert trader.get("/positions").status_code == 200
+    assert [one["match"]["account"] for one in trader.http.get("/_control/faults").json()] == ["VA99999999"]
     assert trader.http.delete("/_control/faults").json() == []
 
 

@@ -33,9 +33,10 @@ class Sim:
         found: list[dict[str, Any]] = (await self._http.get("/_control/orders", params={"account": account})).json()
         return found
 
-    async def clear_faults(self) -> None:
-        """Let the broker behave again."""
-        assert (await self._http.delete("/_control/faults")).status_code < 300
+    async def clear_faults(self, account: str | None = None) -> None:
+        """Let the broker behave again, towards one account or towards all."""
+        query = {} if account is None else {"account": account}
+        assert (await self._http.delete("/_control/faults", params=query)).status_code < 300
 
     async def requests(self) -> Any:
         """List every request the broker received."""
