@@ -5,107 +5,33 @@ A proof plays each of them with something going wrong at each of its marks; see 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from libs.common.ids import new_id
 from libs.common.messages.base import Command
 from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry, WithdrawTrade
 from libs.common.messages.vocabulary import EntryType, Finding
-from libs.common.testing import eventually
+from libs.market.options import OccSymbol, OptionType
 from tests.integration.orders.house import House
+from tests.integration.orders.plays import Ask, Before, End, Flow, Happen, Play
 
 ORDERS = r"/accounts/[^/]+/orders$"
 LOW = Entry(type=EntryType.LIMIT, limit_price=Decimal("3.90"))
 DEEP = Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50"))
+NEW_YORK = ZoneInfo("America/New_York")
+LAST_DAY = date(2026, 12, 18)
 NEVER = ("not_placed", "never sent")
 
 
-@dataclass
-class Play:
-    """One performance: the trade it is about, and what was asked."""
-
-    trade_id: str = ""
-    command: Command | None = None
-
-
-Before = Callable[[House], Awaitable[str]]
-Ask = Callable[[House, Play], Awaitable[Command]]
-Happen = Callable[[House, Play], Awaitable[None]]
-End = Callable[[dict[str, Any]], bool]
-
-
-async def _nothing(house: House) -> str:
-    return ""
-
-
-async def _no_event(house: House, play: Play) -> None:
-    """Nothing happens but what is asked."""
-
-
-@dataclass(frozen=True)
-class Flow:
-    """One flow. Its begin is a command, or an event at the broker that the world is told of."""
-
-    name: str
-    ends: End
-    marks: frozenset[str]
-    """Those it must pass; a proof that missed one would prove less than it says."""
-    before: Before = _nothing
-    ask: Ask | None = None
-    happens: Happen = _no_event
-    """What the market or somebody at the broker does. Idempotent: repeated until the flow is at its end."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    may_fail: bool = False
-    """The caller is told a refusal, and that is right."""
-
-    def __str__(self) -> str:
-        """Name it."""
-        return self.name
-
-    async def prepare(self, house: House) -> Play:
-        """Bring everything to where the flow begins."""
-        if self.settings:
-            await house.prefer(**self.settings)
-        return Play(await self.before(house))
-
-    async def begin(self, house: House, play: Play) -> None:
-        """Ask what begins the flow; asking again uses the same key."""
-        if self.ask is not None and play.command is None:
-            play.command = await self.ask(house, play)
-        if play.command is not None:
-            await house.ask(play.command)
-        await self.happens(house, play)
-
-    async def end(self, house: House, play: Play, within_s: float = 20.0) -> dict[str, Any]:
-        """Wait for a right end at which nothing runs any more, and return the trade."""
-        ended: list[dict[str, Any]] = []
-
-        async def is_over() -> bool:
-            play.trade_id = play.trade_id or await house.only_trade() or ""
-            if not play.trade_id:
-                return False
-            await self.happens(house, play)
-            ended[:] = [await house.trade(play.trade_id)]
-            return self.ends(ended[0]) and await house.is_at_rest(play.trade_id)
-
-        try:
-            await eventually(is_over, within_s=within_s, every_s=0.05)
-        except AssertionError:
-            raise AssertionError(f"{self.name} ended as {await told(house, play)}") from None
-        return ended[0]
-
-
-async def told(house: House, play: Play) -> Any:
-    """Word where a trade stands and how it came there."""
-    if not play.trade_id:
-        return "nothing stored"
-    row = await house.trade(play.trade_id)
-    names = ("status", "protection", "close_reason", "reason", "filled_qty", "sl_price", "tp_price")
-    orders = [f"{o['role']} {o['status']} {o['filled_qty']}/{o['qty']}" for o in row["orders"]]
-    return {name: row[name] for name in names} | {"orders": orders, "story": await house.story(play.trade_id)}
+async def _recovered(house: House, play: Play) -> str | None:
+    async with house.admin() as admin:
+        found: str | None = await admin.fetchval(
+            "select id from orders.trades where recovered_from = $1", play.trade_id
+        )
+    return found
 
 
 # ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,6 +81,16 @@ async def _partial(house: House) -> str:
     return str(trade["id"])
 
 
+async def _given_up(house: House) -> str:
+    """Lose an entry's answer at a broker whose lists leave it out until it is settled as never placed."""
+    await house.fault("empty_list", method="GET", path=ORDERS, times=1000)
+    await house.fault("status_502_html", path=ORDERS)
+    trade_id = str((await house.ask(house.placing(entry=LOW))).json()["id"])
+    await house.until(trade_id, status="CLOSED", reason="not_placed", within_s=20)
+    await house.sim.clear_faults(house.account_id)
+    return trade_id
+
+
 async def _partial_group(house: House) -> str:
     await house.fault("partial_fill", path=ORDERS, quantity=1)
     await house.pin("3.70", "3.80")
@@ -171,6 +107,26 @@ async def _unbid(house: House) -> str:
     return str(trade["id"])
 
 
+async def _closed_session(house: House) -> str:
+    await house.sim.control("clock", session="open")
+    trade_id = await _protected(house)
+    await house.sim.control("clock", session="closed")
+    return trade_id
+
+
+async def _on_its_last_day(house: House) -> str:
+    """Hold a contract of the day, in the afternoon."""
+    await house.sim.control("clock", now=_at("14:00"), session="calendar", speed=1)
+    await house.sim.control("price", symbol="AAPL", price="100")
+    house.contract = OccSymbol("AAPL", LAST_DAY, OptionType.CALL, Decimal(100))
+    await house.pin("4.00", "4.20")
+    return await _protected(house)
+
+
+def _at(clock: str) -> str:
+    return datetime.fromisoformat(f"{LAST_DAY.isoformat()}T{clock}").replace(tzinfo=NEW_YORK).isoformat()
+
+
 def _refusing(before: Before, times: int = 1) -> Before:
     """Let the broker refuse the next exits a moment after it received them."""
 
@@ -183,6 +139,15 @@ def _refusing(before: Before, times: int = 1) -> Before:
 
 
 # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _session_opens(house: House, play: Play) -> None:
+    if play.command is not None:
+        await house.sim.control("clock", session="open")
+
+
+async def _last_half_hour(house: House, play: Play) -> None:
+    await house.sim.control("clock", now=_at("15:31"))
 
 
 def _quoted(bid: str, ask: str) -> Happen:
@@ -198,7 +163,16 @@ async def _target_reached(house: House, play: Play) -> None:
     await house.sync()
 
 
-async def _told_of_news(house: House, play: Play) -> None:
+async def told_of_news(house: House, play: Play) -> None:
+    await house.sync()
+
+
+async def _target_fills_in_part(house: House, play: Play) -> None:
+    found = await house.sim.orders(house.account_id)
+    groups = [order["leg"] for order in found if order["class"] == "oco"]
+    if len(groups) == 1 and not any(leg["exec_quantity"] for leg in groups[0]):
+        [target] = [leg for leg in groups[0] if leg["type"] == "limit"]
+        await house.happens("fill", order_id=target["id"], quantity=1)
     await house.sync()
 
 
@@ -270,6 +244,11 @@ def _has_two_brackets(row: dict[str, Any]) -> bool:
     return protects()(row) and sum(order["role"] == "STOP_LOSS" for order in row["orders"]) >= 2
 
 
+def _exits_for_one(row: dict[str, Any]) -> bool:
+    live = [order for order in row["orders"] if order["status"] in ("WORKING", "PARTIAL")]
+    return len(live) == 2 and all(order["qty"] - order["filled_qty"] == 1 for order in live)
+
+
 SENT = frozenset({"orders.send.marked", "orders.send.answered"})
 MADE = SENT | {"orders.intent"}
 CANCELLED = frozenset({"orders.cancel.marked", "orders.cancel.answered"})
@@ -294,7 +273,7 @@ FLOWS = (
         "partial entry",
         before=_partial,
         settings={"partial_entry_grace_s": 1},
-        happens=_told_of_news,
+        happens=told_of_news,
         ends=protects(filled_qty=1),
         marks=CANCELLED | MADE,
     ),
@@ -366,6 +345,45 @@ FLOWS = (
         ends=closes("CLOSED_AT_BROKER"),
         marks=frozenset({"orders.inspect.marked"}),
     ),
+    Flow(
+        "stop reached",
+        before=_protected,
+        happens=_quoted("2.90", "3.00"),
+        ends=closes("SL_HIT"),
+        marks=frozenset({"orders.rest"}),
+    ),
+    Flow(
+        "partial exit",
+        before=_protected,
+        happens=_target_fills_in_part,
+        ends=lambda row: protects()(row) and _exits_for_one(row),
+        marks=MADE,
+    ),
+    Flow(
+        "recovered entry",
+        before=_given_up,
+        happens=_quoted("3.70", "3.80"),
+        subject=_recovered,
+        ends=protects(),
+        marks=MADE,
+    ),
+    Flow(
+        "queued close",
+        before=_closed_session,
+        ask=_close,
+        happens=_session_opens,
+        ends=closes("MANUAL_CLOSE"),
+        marks=CANCELLED | MADE,
+        alone=True,
+    ),
+    Flow(
+        "expiry",
+        before=_on_its_last_day,
+        happens=_last_half_hour,
+        ends=closes("FLATTENED"),
+        marks=CANCELLED | MADE,
+        alone=True,
+    ),
 )
 
 GROUP_FLOWS = (
@@ -381,7 +399,7 @@ GROUP_FLOWS = (
         "partial group",
         before=_partial_group,
         settings=GROUPED | {"partial_entry_grace_s": 1},
-        happens=_told_of_news,
+        happens=told_of_news,
         ends=protects(filled_qty=1),
         marks=CANCELLED | MADE,
     ),
@@ -391,7 +409,7 @@ GROUP_FLOWS = (
         before=working(DEEP),
         settings=GROUPED,
         ask=_adjust,
-        happens=_told_of_news,
+        happens=told_of_news,
         ends=_is_pending_again,
         marks=CANCELLED | MADE,
     ),
@@ -407,9 +425,15 @@ GROUP_FLOWS = (
         "withdraw unbid close",
         before=_unbid,
         ask=_withdraw,
-        happens=_told_of_news,
+        happens=told_of_news,
         ends=protects(tp_price=Decimal("6.00")),
         marks=CANCELLED | MADE,
     ),
 )
 """A limit entry sent with its exits, and a close taken back: proven where a process dies."""
+
+
+def named(*names: str) -> tuple[Flow, ...]:
+    """Return flows by their names."""
+    known = {flow.name: flow for flow in (*FLOWS, *GROUP_FLOWS)}
+    return tuple(known[name] for name in names)

@@ -87,13 +87,15 @@ async def _copied(admin: asyncpg.Connection, name: str, copy: str) -> None:
 
 
 async def side_by_side(lanes: tuple[Lane, ...], cases: Iterable[T], play: Callable[[Lane, T], Awaitable[None]]) -> None:
-    """Play every case, each in a lane that is free. Raises: AssertionError with what went wrong in which case."""
+    """Play every case, each in a lane that is free, until one goes wrong. Raises: AssertionError that names it."""
     left = iter(list(cases))
     wrong: list[str] = []
 
     async def worker(lane: Lane) -> None:
         async with wired(lane.simulator) as wire:
             for case in left:
+                if wrong:
+                    return
                 await lane.database.truncate()
                 try:
                     await play(replace(lane, wire=wire, user=f"u{new_id()[-10:]}"), case)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.orders import trials
-from tests.integration.orders.flows import FLOWS, GROUP_FLOWS, Flow
+from tests.integration.orders.flows import FLOWS, GROUP_FLOWS
 from tests.integration.orders.lanes import Lane
+from tests.integration.orders.plays import Flow
 
 pytestmark = pytest.mark.integration
 
 every_flow = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+side_by_side = pytest.mark.parametrize("flow", [one for one in FLOWS if not one.alone], ids=lambda flow: flow.name)
+"""Those that move the clock are the same closes as others, and take long one after the other."""
 
 
 @pytest.mark.parametrize("flow", [*FLOWS, *GROUP_FLOWS], ids=lambda flow: flow.name)
@@ -23,7 +26,7 @@ async def test_a_flow_that_dies_at_any_mark_is_ended_right_by_another_process(
     await trials.at_each_mark(lanes, flow, trials.dies)
 
 
-@every_flow
+@side_by_side
 async def test_a_flow_whose_every_mark_comes_twice_happens_once(lanes: tuple[Lane, ...], flow: Flow) -> None:
     await trials.at_each_mark(lanes, flow, trials.comes_twice)
 
@@ -35,6 +38,6 @@ async def test_a_process_that_stood_still_past_its_claim_writes_nothing_more(
     await trials.at_each_mark(lanes, flow, trials.is_late)
 
 
-@every_flow
+@side_by_side
 async def test_two_processes_that_meet_in_a_flow_end_it_once(lanes: tuple[Lane, ...], flow: Flow) -> None:
     await trials.at_each_mark(lanes, flow, trials.overlaps)
