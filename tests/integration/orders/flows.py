@@ -329,7 +329,7 @@ FLOWS = (
         before=_protected,
         happens=_target_reached,
         ends=closes("TP_HIT"),
-        marks=frozenset({"orders.rest"}),
+        marks=frozenset(),
     ),
     Flow(
         "cover",
@@ -350,7 +350,7 @@ FLOWS = (
         before=_protected,
         happens=_quoted("2.90", "3.00"),
         ends=closes("SL_HIT"),
-        marks=frozenset({"orders.rest"}),
+        marks=frozenset(),
     ),
     Flow(
         "partial exit",

@@ -263,7 +263,7 @@ class House:
     async def protected(self, **changes: Any) -> dict[str, Any]:
         """Place, wait until the exits rest and were looked at twice, and return the row."""
         trade = await self.place(**changes)
-        await self.until(trade["id"], protection="PROTECTED")
+        await self.until(trade["id"], within_s=20, protection="PROTECTED")
 
         async def looked_twice() -> bool:
             # One that was never placed, because a claim was over too soon, is not looked at.
@@ -272,7 +272,7 @@ class House:
                 least = await admin.fetchval(sql, trade["id"], "ENTRY", "WORKING")
             return least is None or bool(least >= 2)
 
-        await eventually(looked_twice)
+        await eventually(looked_twice, within_s=20)
         return await self.trade(trade["id"])
 
     async def until_resting(self, trade_id: str) -> dict[str, Any]:
