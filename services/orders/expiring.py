@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, auto
@@ -27,6 +27,7 @@ from libs.market import calendar, products
 from libs.market.options import OccSymbol, OptionType
 from libs.market.products import SettlementKind
 from services.orders import protecting
+from services.orders.repairing import Beside
 from services.orders.results import Ending
 from services.orders.steps import EndAction, FailClose, Moment, Read, Step, Void, Wait, unanswered
 from services.orders.trade import ActionState, View
@@ -56,6 +57,7 @@ class Truth:
     quote: Quote | None
     """The underlying's."""
     orders: tuple[OrderReport, ...] = ()
+    beside: Beside = field(default_factory=Beside)
 
 
 def contract_of(view: View) -> OccSymbol:
@@ -180,13 +182,21 @@ def judged(view: View, truth: Truth, market_at: datetime) -> Ending | None:
 
 
 def _sold_by_the_broker(view: View, truth: Truth) -> Ending | None:
-    """Find a sale in the contract that is not ours and takes all that is held."""
+    """Find a sale in the contract that is nobody's of ours, later than our buying, and takes all that is held."""
     ours = {order.broker_order_id for order in view.orders} | {order.group_order_id for order in view.orders}
+    ours |= truth.beside.ours | {name for name, _ in truth.beside.explained}
     for report in truth.orders:
         fits = report.occ_symbol == view.trade.occ_symbol and report.side is OrderSide.SELL_TO_CLOSE
-        if not fits or report.id in ours or report.exec_qty != view.held_qty or report.avg_fill_price is None:
+        if (
+            not fits
+            or {report.id, report.parent_id} & ours
+            or report.exec_qty != view.held_qty
+            or report.avg_fill_price is None
+        ):
             continue
-        if truth.contract_qty >= view.held_qty:
+        sold_at = report.transaction_at or report.created_at
+        earlier = sold_at is not None and view.trade.entry_date is not None and sold_at < view.trade.entry_date
+        if earlier or truth.contract_qty >= view.held_qty:
             continue
         return Ending(
             reason=CloseReason.CLOSED_AT_BROKER,

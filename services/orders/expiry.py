@@ -118,7 +118,8 @@ async def _seen(view: View, broker: BrokerProvider, deps: Deps) -> _Seen:
     if expiring.phase(view, market_at, price) is not Phase.SETTLING:
         return seen
     orders, positions = await broker.orders(), await broker.positions()
-    return replace(seen, truth=_truth(view, positions, quote, orders))
+    truth = replace(_truth(view, positions, quote, orders), beside=await deps.beside(view))
+    return replace(seen, truth=truth)
 
 
 def _truth(

@@ -17,6 +17,7 @@ from libs.market import products
 from services.orders import asking, concerns, expiring, lifecycle
 from services.orders.expiring import Phase, Truth
 from services.orders.plan import next_step
+from services.orders.repairing import Beside
 from services.orders.steps import EndAction, FailClose, Moment, Wait
 from services.orders.trade import ActionState, View
 from tests.unit.orders.views import NOW, a_report, protected
@@ -153,8 +154,7 @@ def test_an_order_that_may_have_executed_comes_first() -> None:
     assert expiring.judged(view, truth("99.50"), last_trade(view)) is None
 
 
-def test_a_sale_of_the_brokers_own_ends_the_trade_at_its_price() -> None:
-    view = settling()
+def sale_at_broker(view: View, **changes: Any) -> OrderReport:
     sale = OrderReport(
         id="777",
         order_class=OrderClass.OPTION,
@@ -166,6 +166,30 @@ def test_a_sale_of_the_brokers_own_ends_the_trade_at_its_price() -> None:
         exec_qty=2,
         avg_fill_price=Decimal("1.10"),
     )
+    return replace(sale, **changes)
+
+
+def test_a_sale_of_the_brokers_own_ends_the_trade_at_its_price() -> None:
+    view = settling()
+    sale = sale_at_broker(view)
     ending = expiring.judged(view, replace(truth("107.00"), orders=(sale,)), last_trade(view))
     assert ending is not None
     assert (ending.reason, ending.price) == (CloseReason.CLOSED_AT_BROKER, Decimal("1.10"))
+
+
+@pytest.mark.parametrize(
+    ("sale", "beside"),
+    [
+        ({}, Beside(ours=frozenset({"777"}))),
+        ({"parent_id": "776"}, Beside(ours=frozenset({"776"}))),
+        ({}, Beside(explained=(("777", 2),))),
+        ({"transaction_at": NOW - timedelta(hours=3)}, Beside()),
+    ],
+    ids=["another trade's", "a leg of another trade's", "taken by another trade", "before we bought"],
+)
+def test_what_was_sold_of_an_earlier_trade_is_no_end_of_one_that_expires(sale: dict[str, Any], beside: Beside) -> None:
+    view = settling()
+    seen = replace(truth("99.50"), orders=(sale_at_broker(view, **sale),), beside=beside)
+    ending = expiring.judged(view, seen, products.settles_at(expiring.contract_of(view)))
+    assert ending is not None
+    assert (ending.reason, ending.price) == (CloseReason.EXPIRED_OTM, Decimal(0))
