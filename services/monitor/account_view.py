@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -45,7 +45,7 @@ class Contract:
     working: tuple[OrderReport, ...] = ()
     """Not ours, and it may execute."""
     sold: tuple[OrderReport, ...] = ()
-    """Not ours, and it sold some."""
+    """Not ours, each with what it sold beyond what trades have taken as theirs."""
     latest: str = ""
     """The newest of our trades in it."""
 
@@ -75,7 +75,10 @@ def contracts(trades: Iterable[OurTrade], broker: Broker, owners: Owners, orders
     """Sort holdings and foreign orders by contract."""
     held: dict[str, int] = defaultdict(int)
     latest: dict[str, str] = defaultdict(str)
+    taken: dict[str, int] = defaultdict(int)
     for trade in trades:
+        for own in trade.orders:
+            taken[own.broker_order_id or ""] += own.filled_qty if own.is_foreign else 0
         held[trade.occ_symbol] += held_of(trade, orders_of[trade.trade_id])
         latest[trade.occ_symbol] = max(latest[trade.occ_symbol], trade.trade_id)
     working: dict[str, list[OrderReport]] = defaultdict(list)
@@ -86,8 +89,10 @@ def contracts(trades: Iterable[OurTrade], broker: Broker, owners: Owners, orders
                 continue
             if order.status not in OVER:
                 working[order.occ_symbol].append(order)
-            if order.exec_qty and order.side is OrderSide.SELL_TO_CLOSE:
-                sold[order.occ_symbol].append(order)
+            # What a trade has taken as its end explains nothing a second time.
+            rest = order.exec_qty - taken[order.id]
+            if rest > 0 and order.side is OrderSide.SELL_TO_CLOSE:
+                sold[order.occ_symbol].append(replace(order, exec_qty=rest))
     symbols = {*held, *working, *(symbol for symbol in broker.positions if is_option(symbol))}
     return {
         symbol: Contract(

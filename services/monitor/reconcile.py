@@ -20,6 +20,7 @@ from libs.broker.orders import OrderReport, OrderType
 from libs.broker.orders import OrderStatus as BrokerWord
 from libs.common.messages.monitor import OrderChanged
 from libs.common.messages.vocabulary import (
+    NOT_OURS,
     TERMINAL_ORDERS,
     UNANSWERED_ORDERS,
     BrokerMode,
@@ -58,6 +59,11 @@ class OurOrder:
     broker_order_id: str | None
     qty: int
     filled_qty: int = 0
+
+    @property
+    def is_foreign(self) -> bool:
+        """Say whether it stands for the part that somebody else's order took of the trade."""
+        return self.tag.startswith(NOT_OURS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +197,8 @@ class Owners:
         self._by_tag: dict[str, list[tuple[OurTrade, OrderRole]]] = {}
         for trade in trades:
             for order in trade.orders:
+                if order.is_foreign:
+                    continue
                 if order.broker_order_id:
                     self._by_id[order.broker_order_id] = (trade, order.role)
                 self._by_tag.setdefault(order.tag, []).append((trade, order.role))

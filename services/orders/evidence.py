@@ -39,7 +39,7 @@ class KnownOrder:
     filled_qty: int
     venue_at: datetime
     is_settled: bool
-    """It was answered long enough ago to be in any list."""
+    """It is ours alone, and was answered long enough ago to be in any list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

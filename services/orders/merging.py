@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from libs.broker.orders import OrderReport, OrderType
-from libs.common.messages.vocabulary import Duration, OrderRole, OrderStatus
+from libs.common.messages.vocabulary import NOT_OURS, Duration, OrderRole, OrderStatus
 from services.orders.trade import Group, Order, View
 
 NEVER_SENT = "never sent"
@@ -78,7 +78,7 @@ def foreign(view: View, role: OrderRole, report: OrderReport, *, qty: int, order
         trade_id=view.trade.id,
         username=view.trade.username,
         role=role,
-        tag=f"not-ours-{report.id}-{order_id[-8:]}",
+        tag=f"{NOT_OURS}{report.id}-{order_id[-8:]}",
         status=OrderStatus.FILLED,
         sent_as=Group.FOREIGN,
         type=report.type or OrderType.MARKET,

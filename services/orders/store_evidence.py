@@ -20,7 +20,7 @@ select json_build_object(
         select coalesce(json_agg(json_build_object(
             'group_order_id', o.group_order_id, 'broker_order_id', o.broker_order_id, 'trade_id', o.trade_id,
             'status', o.status, 'filled_qty', o.filled_qty, 'venue_at', o.venue_at,
-            'is_settled', o.answered_at < clock_timestamp() - interval '2 seconds')), '[]')
+            'is_settled', o.sent_as <> 'foreign' and o.answered_at < clock_timestamp() - interval '2 seconds')), '[]')
         from orders.broker_orders o join orders.trades t on t.id = o.trade_id
         where o.username = $1 and o.venue_at >= $5 and o.group_order_id is not null
         and t.broker_mode = $2 and t.account_id = $3),

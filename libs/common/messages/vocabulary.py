@@ -133,6 +133,9 @@ class OrderStatus(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+NOT_OURS = "not-ours-"
+"""How the tag of an order begins that a trade owns a part of, and that somebody else placed."""
+
 TERMINAL_ORDERS = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
 WORKING_ORDERS = frozenset({OrderStatus.WORKING, OrderStatus.PARTIAL})
 UNANSWERED_ORDERS = frozenset({OrderStatus.SENT, OrderStatus.UNKNOWN})

@@ -14,10 +14,18 @@ from hypothesis import strategies as st
 
 from libs.broker.orders import OrderSide
 from libs.broker.orders import OrderStatus as Word
-from libs.common.messages.vocabulary import BrokerMode, Finding, OrderRole, OrderStatus, Protection, TradeStatus
+from libs.common.messages.vocabulary import (
+    NOT_OURS,
+    BrokerMode,
+    Finding,
+    OrderRole,
+    OrderStatus,
+    Protection,
+    TradeStatus,
+)
 from services.monitor.doubting import Doubt
 from services.monitor.findings import REPAIRED
-from services.monitor.reconcile import OurTrade
+from services.monitor.reconcile import OurOrder, OurTrade
 from tests.unit.monitor.accounts import NOW, holding, kinds, looked, reports, shown, somebodys
 
 FILLED = {"status": Word.FILLED, "exec_qty": 2, "avg_fill_price": Decimal(6)}
@@ -135,6 +143,30 @@ def test_what_somebody_sold_is_explained_by_their_order() -> None:
     assert (kinds(gone), gone.found[0].broker_order_ids) == (["vanished"], ("900",))
     part = looked([trade], shown([*reports(trade), replace(sale, exec_qty=1)], {trade.occ_symbol: 1}))
     assert kinds(part) == ["mismatch"]
+
+
+def test_a_sale_by_hand_that_goes_on_after_its_part_was_taken_is_neither_doubted_nor_ours() -> None:
+    trade = holding(qty=4)
+    part = OurOrder(
+        trade_id="t1",
+        role=OrderRole.CLOSE,
+        status=OrderStatus.FILLED,
+        tag=f"{NOT_OURS}900-1",
+        broker_order_id="900",
+        qty=2,
+        filled_qty=2,
+    )
+    exits = [replace(one, status=OrderStatus.CANCELLED) for one in trade.orders[1:]]
+    cut = replace(trade, orders=(trade.orders[0], *exits, part), protection=Protection.NAKED)
+    dead = {"status": Word.CANCELLED}
+    ours = [one for one in reports(cut, stop_loss=dead, take_profit=dead) if one.id != "900"]
+    works = somebodys("900", trade, qty=4, exec_qty=2, status=Word.PARTIALLY_FILLED)
+    after = looked([cut], shown([*ours, works], {trade.occ_symbol: 2}))
+    assert (kinds(after), after.doubt) == (["foreign"], None)
+    done = looked([cut], shown([*ours, replace(works, exec_qty=4, status=Word.FILLED)], {}))
+    assert (kinds(done), done.doubt) == (["vanished"], None)
+    gone = looked([cut], shown([*ours, replace(works, status=Word.CANCELLED)], {}))
+    assert gone.doubt is not None
 
 
 def test_a_target_that_filled_a_moment_ago_explains_its_own_position() -> None:
