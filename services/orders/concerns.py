@@ -178,8 +178,15 @@ def _is_naked(view: View, moment: Moment) -> bool:
         return True
     if view.trade.protection is Protection.SETTLING:
         return False
-    bare = view.held_qty > 0 and not protection.is_covered(view) and view.trade.status is TradeStatus.FILLED
-    return bare and moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s) is None
+    if view.held_qty <= 0 or protection.is_covered(view) or _is_being_sold(view):
+        return False
+    grace_s = float(view.policy.partial_entry_grace_s) if view.trade.status is TradeStatus.PARTIAL else 0.0
+    return moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s + grace_s) is None
+
+
+def _is_being_sold(view: View) -> bool:
+    """Say whether a sale is at the broker; exits that went down for one that cannot leave yet leave a holding bare."""
+    return any(order.role is OrderRole.CLOSE and not order.is_terminal for order in view.orders)
 
 
 def _seen_bare_at(view: View) -> datetime | None:

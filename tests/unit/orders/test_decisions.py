@@ -297,3 +297,17 @@ def test_exits_refused_at_other_prices_do_not_count_against_those_that_are_asked
     assert protecting.failed_tries(brackets_of, Moment(NOW)) == 1
     assert protecting.failed_tries(brackets_of, Moment(NOW), (Decimal("3.00"), Decimal("6.00"))) == 0
     assert protecting.failed_tries(brackets_of, Moment(NOW), (Decimal("3.00"), Decimal("7.00"))) == 1
+
+
+def test_exits_that_went_down_for_a_sale_that_cannot_leave_are_an_alarm() -> None:
+    view = protected()
+    closing = asking.with_close(
+        view, action_id="c", reason=CloseReason.MANUAL_CLOSE, state=ActionState.RUNNING, now=NOW
+    )
+    down = tuple(a_report(order, OrderStatus.CANCELLED, 0) for order in closing.live_bracket)
+    bare = lifecycle.applied(closing, down, NOW)
+    assert bare.trade.status is TradeStatus.CLOSING
+    assert concerns.found(bare, Moment(NOW + timedelta(seconds=2))) == ()
+    found = concerns.found(bare, Moment(NOW + timedelta(seconds=6)))
+    assert [one.kind for one in found] == ["naked"]
+    assert concerns.next_look(bare, Moment(NOW)) == NOW + timedelta(seconds=5)
