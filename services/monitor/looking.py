@@ -35,6 +35,9 @@ from services.monitor.store_accounts import Account
 from services.monitor.store_incidents import Cause
 from services.monitor.sync import LATE_NEWS, LOOK, watch_of
 
+RAREST = 60
+"""A repair that changes nothing is asked for this many times more rarely in the end: it also writes a story."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -234,14 +237,15 @@ def _cause(account: Account, found: Found) -> Cause:
 
 
 def _due(looked: Looked, now: datetime, deps: Deps) -> list[tuple[Standing, Found]]:
-    """Choose the repairs to ask for: of what stands, each at its pace."""
+    """Choose the repairs to ask for: of what stands, ever more rarely while asking changes nothing."""
     found = {one.key: one for one in looked.found}
-    pause = timedelta(seconds=deps.settings.repair_ask_s)
-    return [
-        (one, found[one.kind, one.subject])
-        for one in looked.standing
-        if one.stands and one.kind in REPAIRED and (one.asked_at is None or now - one.asked_at >= pause)
-    ]
+    pause_s = deps.settings.repair_ask_s
+    chosen = []
+    for one in looked.standing:
+        pause = timedelta(seconds=min(pause_s * max(one.looks - 1, 1), pause_s * RAREST))
+        if one.stands and one.kind in REPAIRED and (one.asked_at is None or now - one.asked_at >= pause):
+            chosen.append((one, found[one.kind, one.subject]))
+    return chosen
 
 
 def _repair(found: Found) -> RepairTrade:
