@@ -70,7 +70,9 @@ def _repriced(order: Order, report: Report) -> Order:
     return replace(order, avg_price=report.avg_price, ended_at=said_at)
 
 
-def foreign(view: View, role: OrderRole, report: OrderReport, *, qty: int, order_id: str, now: datetime) -> Order:
+def foreign(
+    view: View, role: OrderRole, report: OrderReport, *, qty: int, price: Decimal, order_id: str, now: datetime
+) -> Order:
     """Return somebody else's execution as an order of the trade that it ended, or bought back."""
     at = report.transaction_at or now
     return Order(
@@ -87,7 +89,7 @@ def foreign(view: View, role: OrderRole, report: OrderReport, *, qty: int, order
         price=report.price,
         stop=report.stop,
         filled_qty=qty,
-        avg_price=report.avg_fill_price,
+        avg_price=price,
         broker_order_id=report.id,
         group_order_id=report.id,
         created_at=now,

@@ -23,7 +23,7 @@ from services.orders.evidence import holding_of
 from services.orders.protection import FOREIGN_STOP
 from services.orders.reading import reports_of
 from services.orders.steps import Moment
-from services.orders.trade import ActionState, Event, View
+from services.orders.trade import ActionState, Event, Group, View
 
 STOP, OTHER = FOREIGN_STOP, "other"
 _STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
@@ -161,12 +161,23 @@ def _explained(
         part = min(flat.exec_qty - taken, qty)
         if part <= 0:
             continue
-        order = merging.foreign(view, role, flat, qty=part, order_id=new_id(), now=moment.now)
+        price = _price_of_rest(view, flat, taken)
+        order = merging.foreign(view, role, flat, qty=part, price=price, order_id=new_id(), now=moment.now)
         text = f"{part} {'sold' if role is OrderRole.CLOSE else 'bought back'} by an order that is not ours, {flat.id}"
-        event = Event(kind="explained", actor="broker", text=f"{text}, at {flat.avg_fill_price}")
+        event = Event(kind="explained", actor="broker", text=f"{text}, at {price}")
         view = lifecycle.settled(replace(view, orders=(*view.orders, order)).noting(event), moment.now)
         qty -= part
     return view
+
+
+def _price_of_rest(view: View, flat: OrderReport, taken: int) -> Decimal:
+    """Return what the executions cost that this trade has not taken yet; the broker tells one average for them all."""
+    average = flat.avg_fill_price or Decimal(0)
+    own = [o for o in view.orders if o.sent_as is Group.FOREIGN and o.broker_order_id == flat.id]
+    if not own or sum(o.filled_qty for o in own) != taken or flat.exec_qty <= taken:
+        return average
+    before = sum(((o.avg_price or Decimal(0)) * o.filled_qty for o in own), Decimal(0))
+    return (average * flat.exec_qty - before) / (flat.exec_qty - taken)
 
 
 def _held_since(view: View) -> datetime | None:

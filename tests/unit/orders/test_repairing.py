@@ -104,6 +104,20 @@ def test_a_sale_of_a_part_leaves_the_rest_held() -> None:
     assert (view.held_qty, view.trade.status, view.trade.shown_qty) == (1, TradeStatus.FILLED, None)
 
 
+def test_a_sale_that_executes_in_two_parts_brings_what_the_broker_paid_for_both() -> None:
+    first = sale(2, exec_qty=1, avg_fill_price=Decimal("1.00"), status=OrderStatus.PARTIALLY_FILLED)
+    view = known(protected(), looked(1, first))
+    explained = Beside(explained=(("700", 1),))
+    both = sale(2, avg_fill_price=Decimal("1.05"))
+    ended = known(view, looked(0, both, beside=explained))
+    assert [order.avg_price for order in ended.orders if order.broker_order_id == "700"] == [
+        Decimal("1.00"),
+        Decimal("1.10"),
+    ]
+    cost = sum((order.avg_price or Decimal(0)) * order.filled_qty for order in ended.entry_orders)
+    assert ended.trade.realized_pnl == (Decimal("2.10") - cost) * 100
+
+
 def test_no_more_is_taken_than_is_missing() -> None:
     view = known(protected(), looked(1, sale(5)))
     assert view.held_qty == 1
