@@ -135,6 +135,9 @@ MOVES = {
     "double_fill": 1,
     "liquidate": 1,
 }
+MOVES_OVER_NIGHT = {kind: weight for kind, weight in MOVES.items() if kind not in ("sell_ours", "liquidate")}
+"""Where market time jumps from day to day within seconds: a sale of others that was not read on its own day is in no
+list afterwards, and stays a doubt."""
 TROUBLES = {"write_fault": 10, "place_fault": 3, "read_fault": 5, "list_fault": 3, "stream_fault": 4, "toggle": 5,
             "kill": 2, "freeze": 2, "server": 1, "told_again": 1}  # fmt: skip
 
@@ -163,13 +166,15 @@ def write_script(seed: int, minutes: float) -> tuple[Chapter, ...]:
 
 
 def _chapter(dice: random.Random, number: int) -> Chapter:
-    hands = tuple(tuple(_life(dice) for _ in range(LIVES_PER_HAND)) for _ in range(HANDS))
-    return Chapter(number, hands, _troubles(dice), HOURS[number % len(HOURS)])
+    hours = HOURS[number % len(HOURS)]
+    moves = MOVES if len(hours) == 1 and hours[0][1] == "open" else MOVES_OVER_NIGHT
+    hands = tuple(tuple(_life(dice, moves) for _ in range(LIVES_PER_HAND)) for _ in range(HANDS))
+    return Chapter(number, hands, _troubles(dice), hours)
 
 
-def _life(dice: random.Random) -> Life:
+def _life(dice: random.Random, kinds: dict[str, int]) -> Life:
     moves = tuple(
-        Move(_one_of(dice, MOVES), round(dice.choice((0.0, 0.05, 0.3, 1.0)) * (0.5 + dice.random()), 3), dice.random())
+        Move(_one_of(dice, kinds), round(dice.choice((0.0, 0.05, 0.3, 1.0)) * (0.5 + dice.random()), 3), dice.random())
         for _ in range(dice.choices((0, 1, 2, 3), (1, 5, 4, 2))[0])
     )
     return Life(
