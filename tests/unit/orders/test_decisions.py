@@ -185,6 +185,16 @@ def test_a_holding_that_stays_bare_becomes_a_concern() -> None:
     assert raised.concern.kind == "naked"
 
 
+def test_a_close_that_has_no_sale_at_the_broker_is_an_alarm_too_for_its_session_may_be_over() -> None:
+    closing = asking.with_close(
+        filled(), action_id="a1", reason=CloseReason.MANUAL_CLOSE, state=ActionState.RUNNING, now=NOW
+    )
+    assert closing.trade.status is TradeStatus.CLOSING
+    assert concerns.found(closing, Moment(NOW + timedelta(seconds=29))) == ()
+    assert concerns.next_look(closing, Moment(NOW + timedelta(seconds=10))) == NOW + timedelta(seconds=30)
+    assert [one.kind for one in concerns.found(closing, Moment(NOW + timedelta(seconds=30)))] == ["close_unfilled"]
+
+
 def test_a_sale_that_does_not_execute_is_an_alarm_for_nothing_else_protects_the_holding() -> None:
     view = asking.with_close(
         filled(), action_id="a1", reason=CloseReason.MANUAL_CLOSE, state=ActionState.RUNNING, now=NOW
