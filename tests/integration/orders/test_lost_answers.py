@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -27,11 +27,11 @@ class Frail:
         self._left = units
 
     @asynccontextmanager
-    async def for_user(self, username: str) -> AsyncIterator[Unit]:
+    async def for_user(self, username: str, **how: Any) -> AsyncIterator[Unit]:
         if self._left == 0:
             raise UpstreamUnavailable("the database is not reachable")
         self._left -= 1
-        async with self._db.for_user(username) as unit:
+        async with self._db.for_user(username, **how) as unit:
             yield unit
 
 

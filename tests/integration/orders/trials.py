@@ -340,11 +340,11 @@ class Forgetful:
         return getattr(self._db, name)
 
     @asynccontextmanager
-    async def for_user(self, username: str) -> AsyncIterator[Unit]:
+    async def for_user(self, username: str, **how: Any) -> AsyncIterator[Unit]:
         """Open the tenant's door."""
         self.units += 1
         lost = self.units == self._left
-        async with self._db.for_user(username) as unit:
+        async with self._db.for_user(username, **how) as unit:
             yield unit
             if lost and not self._committed:
                 raise UpstreamUnavailable("the connection was lost before the commit")
