@@ -197,20 +197,14 @@ def _seen_bare_at(view: View) -> datetime | None:
 
 
 def _sells_too_long(view: View, moment: Moment) -> bool:
-    """Say whether a sale has been asked for as long as a cancel may take, and is not done."""
+    """Say whether a sale at the market has been asked for as long as a cancel may take, and is not done."""
     since = _selling_since(view)
     return since is not None and moment.at(since, moment.waits.cancel_alarm_s) is None
 
 
 def _selling_since(view: View) -> datetime | None:
-    """Return since when a sale works, or a close has left its holding bare: the session may end before the sale."""
     sales = [order for order in view.orders if order.role is OrderRole.CLOSE and order.is_working]
-    since = [order.sent_at for order in sales if order.type is OrderType.MARKET]
-    close = view.close_action
-    bare = view.trade.status is TradeStatus.CLOSING and view.held_qty > 0 and not protection.is_covered(view)
-    if close is not None and bare and not _has_no_bid(view):
-        since.append(close.begun_at)
-    return min((at for at in since if at is not None), default=None)
+    return min((o.sent_at for o in sales if o.sent_at and o.type is OrderType.MARKET), default=None)
 
 
 def _has_no_bid(view: View) -> bool:

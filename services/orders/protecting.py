@@ -117,8 +117,9 @@ def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
     if restored is not None:
         return restored
     tries = failed_tries(brackets, moment, (view.trade.sl_price, view.trade.tp_price))
+    most = 1 if policy is NakedPolicy.FLATTEN else moment.waits.repair_tries
     held_back = retry_after(brackets, moment) or _by_hand(view, brackets, moment)
-    if held_back is None and tries >= moment.waits.repair_tries:
+    if held_back is None and tries >= most:
         held_back = refused_sale(view, moment)
     if held_back is not None:
         return held_back
@@ -127,7 +128,7 @@ def _bare(view: View, brackets: tuple[Order, ...], moment: Moment) -> Step:
         return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
     if tries and policy is NakedPolicy.ALERT and tries >= moment.waits.repair_tries:
         return Wait()
-    if tries >= (1 if policy is NakedPolicy.FLATTEN else moment.waits.repair_tries):
+    if tries >= most:
         return RequestClose(CloseReason.FLATTENED, "its exits could not be placed")
     return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,8 +21,8 @@ from services.orders.brackets import NoMarket, StopPassed
 from services.orders.limits import Exposure, OpenRisk, Wanted
 from services.orders.plan import next_step
 from services.orders.preferences import TradingSettings, changed
-from services.orders.steps import Cancel, Moment, PlaceBracket, Read, Restore, cancel_or_read
-from services.orders.trade import BRACKET_ROLES, ActionState, Order, Policy, View
+from services.orders.steps import Cancel, Moment, PlaceBracket, Read, RequestClose, Restore, Wait, cancel_or_read
+from services.orders.trade import BRACKET_ROLES, ActionState, NakedPolicy, Order, Policy, View
 from tests.unit.orders.views import NOW, OCC, a_leg, a_report, a_view, filled, protected, working
 
 EMPTY = Exposure((), Decimal(0))
@@ -185,16 +186,6 @@ def test_a_holding_that_stays_bare_becomes_a_concern() -> None:
     assert raised.concern.kind == "naked"
 
 
-def test_a_close_that_has_no_sale_at_the_broker_is_an_alarm_too_for_its_session_may_be_over() -> None:
-    closing = asking.with_close(
-        filled(), action_id="a1", reason=CloseReason.MANUAL_CLOSE, state=ActionState.RUNNING, now=NOW
-    )
-    assert closing.trade.status is TradeStatus.CLOSING
-    assert concerns.found(closing, Moment(NOW + timedelta(seconds=29))) == ()
-    assert concerns.next_look(closing, Moment(NOW + timedelta(seconds=10))) == NOW + timedelta(seconds=30)
-    assert [one.kind for one in concerns.found(closing, Moment(NOW + timedelta(seconds=30)))] == ["close_unfilled"]
-
-
 def test_a_sale_that_does_not_execute_is_an_alarm_for_nothing_else_protects_the_holding() -> None:
     view = asking.with_close(
         filled(), action_id="a1", reason=CloseReason.MANUAL_CLOSE, state=ActionState.RUNNING, now=NOW
@@ -218,6 +209,24 @@ def test_a_cancel_that_took_long_to_answer_is_read_before_it_is_asked_for_again(
     assert cancel_or_read(asked.live_bracket[0], late) == Read(group_id)
     read = looking.read_in_vain(asked, group_id, late.now)
     assert cancel_or_read(read.live_bracket[0], late) == Cancel(group_id)
+
+
+@pytest.mark.parametrize("policy", [NakedPolicy.FLATTEN, NakedPolicy.REPAIR])
+def test_a_refused_sale_that_we_decided_on_is_not_sent_again_at_once_whatever_the_policy(policy: NakedPolicy) -> None:
+    tries = 1 if policy is NakedPolicy.FLATTEN else 2
+    over: dict[str, Any] = {"status": OrderStatus.REJECTED, "reason": "no", "ended_at": NOW}
+    refused = [
+        a_leg(role, tag=f"bk-{nth}", **over)
+        for nth in range(tries)
+        for role in (OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT)
+    ]
+    sale = a_leg(OrderRole.CLOSE, tag="bk-sale", **over)
+    view = replace(filled(), policy=Policy(naked_policy=policy))
+    without = replace(view, orders=(*view.orders, *refused))
+    assert isinstance(next_step(without, Moment(NOW)), RequestClose)
+    view = replace(view, orders=(*view.orders, *refused, sale))
+    assert next_step(view, Moment(NOW)) == Wait(NOW + timedelta(seconds=30))
+    assert isinstance(next_step(view, Moment(NOW + timedelta(seconds=30))), RequestClose)
 
 
 # ── settings and actions ─────────────────────────────────────────────────────────────────────────────────────────────
