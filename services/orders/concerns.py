@@ -60,7 +60,7 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
     if _is_naked(view, moment):
         held = view.held_qty
         wrong.append(Found("naked", Severity.CRITICAL, f"{symbol}: {held} held without every exit asked for"))
-    if _sells_too_long(view, moment):
+    elif _sells_too_long(view, moment):
         text = f"{symbol}: the sale of {view.held_qty} does not execute, and nothing else protects them"
         wrong.append(Found("close_unfilled", Severity.ERROR, text))
     if _has_no_bid(view):
@@ -178,7 +178,7 @@ def _is_naked(view: View, moment: Moment) -> bool:
         return True
     if view.trade.protection is Protection.SETTLING:
         return False
-    if view.held_qty <= 0 or protection.is_covered(view) or _is_being_sold(view):
+    if view.held_qty <= 0 or protection.is_covered(view) or _is_being_sold(view) or _has_no_bid(view):
         return False
     grace_s = float(view.policy.partial_entry_grace_s) if view.trade.status is TradeStatus.PARTIAL else 0.0
     return moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s + grace_s) is None

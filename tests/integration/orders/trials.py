@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from libs.common.beats import Crash
 from libs.common.clock import SystemClock
-from libs.common.db import Database, Unit
 from libs.common.errors import (
     AppError,
     Expired,
@@ -318,65 +317,3 @@ async def overlaps(lane: Lane, flow: Flow, mark: Mark) -> bool:
             await late.process
             await ends_right(flow, other, late.play)
         return late.observer.reached.is_set()
-
-
-# ── it is not stored, or nobody knows whether ────────────────────────────────────────────────────────────────────────
-
-
-class Forgetful:
-    """A database of which one transaction fails: before its commit, or after it, when only the answer is lost."""
-
-    def __init__(self, db: Database, *, committed: bool) -> None:
-        self._db = db
-        self._committed = committed
-        self._left: int | None = None
-        self.units = 0
-
-    def arm(self, nth: int | None) -> None:
-        """Count from now on, and lose the nth transaction."""
-        self.units, self._left = 0, nth
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._db, name)
-
-    @asynccontextmanager
-    async def for_user(self, username: str, **how: Any) -> AsyncIterator[Unit]:
-        """Open the tenant's door."""
-        self.units += 1
-        lost = self.units == self._left
-        async with self._db.for_user(username, **how) as unit:
-            yield unit
-            if lost and not self._committed:
-                raise UpstreamUnavailable("the connection was lost before the commit")
-        if lost and self._committed:
-            raise OutcomeUnknown("the connection was lost after the commit")
-
-
-async def units_of(lane: Lane, flow: Flow) -> int:
-    """Play the flow undisturbed and count its transactions."""
-    kept: list[Forgetful] = []
-    async with lane.house(through=_forgetting(kept, committed=True)) as house:
-        play = await flow.prepare(house)
-        kept[0].arm(None)
-        await asked(flow, house, play)
-        await flow.end(house, play)
-    return kept[0].units
-
-
-async def loses_a_transaction(lane: Lane, flow: Flow, nth: int, *, committed: bool) -> None:
-    """Let one transaction fail, or be stored without anybody learning it; the caller asks again."""
-    kept: list[Forgetful] = []
-    async with lane.house(through=_forgetting(kept, committed=committed)) as house:
-        play = await flow.prepare(house)
-        kept[0].arm(nth)
-        await insisted(flow, house, play)
-        await insisted(flow, house, play)
-        await ends_right(flow, house, play)
-
-
-def _forgetting(kept: list[Forgetful], *, committed: bool) -> Callable[[Database], Database]:
-    def through(db: Database) -> Database:
-        kept.append(Forgetful(db, committed=committed))
-        return cast("Database", kept[-1])
-
-    return through
