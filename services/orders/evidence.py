@@ -159,6 +159,8 @@ def doubt_of(seen: Seen) -> str | None:
             return f"the broker's list is older than what we know of order {known.group_order_id}"
     held = {position.symbol for position in seen.positions}
     missing = sorted(symbol for symbol, qty in seen.known.holdings.items() if qty > 0 and symbol not in held)
+    # What somebody else sold today is rightly gone.
+    missing = [symbol for symbol in missing if _sold_by_others(symbol, seen) < seen.known.holdings[symbol]]
     # What expires today may be gone already, and rightly.
     missing = [symbol for symbol in missing if seen.today is None or OccSymbol.parse(symbol).expiry > seen.today]
     return f"the broker's positions leave out {missing[0]}, which is held" if missing else None
@@ -181,6 +183,18 @@ def without(seen: Seen, forgotten: tuple[str, ...]) -> Seen:
     return replace(seen, known=replace(seen.known, orders=kept))
 
 
+def _sold_by_others(occ_symbol: str, seen: Seen) -> int:
+    """Count what orders that we do not know sold of a contract, by the list."""
+    ours = {name for own in seen.known.orders for name in (own.group_order_id, own.broker_order_id)}
+    return sum(
+        leg.exec_qty
+        for report in seen.orders
+        if report.id not in ours
+        for leg in report.flat()
+        if leg.occ_symbol == occ_symbol and leg.side is OrderSide.SELL_TO_CLOSE
+    )
+
+
 def _knows_less(own: OrderReport, known: KnownOrder) -> bool:
     return own.exec_qty < known.filled_qty or (known.status in TERMINAL_ORDERS and not own.status.is_terminal)
 
@@ -192,9 +206,31 @@ def unexplained(view: View, order: Order, seen: Seen) -> Decimal:
     return seen.holding(occ_symbol).qty - ours - (order.base_qty or Decimal(0))
 
 
+def is_older(order: Order, report: OrderReport, moment: Moment) -> bool:
+    """Say whether an order of the broker was there before a write of ours, by the venue's own time."""
+    sent_at = order.venue_at or order.sent_at
+    if sent_at is None or report.created_at is None:
+        return False
+    return report.created_at < sent_at - timedelta(seconds=moment.waits.clock_skew_s)
+
+
+def executed_by_others(view: View, order: Order, seen: Seen, moment: Moment) -> Decimal:
+    """Return what orders that are not ours did to the contract's position since the write, by the list."""
+    ours = {name for own in view.orders for name in (own.group_order_id, own.broker_order_id)}
+    ours |= {name for own in seen.known.orders for name in (own.group_order_id, own.broker_order_id)}
+    done = Decimal(0)
+    for report in seen.orders:
+        if report.id in ours or is_older(order, report, moment):
+            continue
+        for leg in report.flat():
+            if leg.occ_symbol == view.trade.occ_symbol and leg.side is not None:
+                done += leg.exec_qty if leg.side.value.startswith("buy") else -leg.exec_qty
+    return done
+
+
 def _absent(view: View, first: Order, seen: Seen, moment: Moment) -> View:
     """Judge a list of its own day that shows neither it nor a twin."""
-    change = unexplained(view, first, seen)
+    change = unexplained(view, first, seen) - executed_by_others(view, first, seen, moment)
     if change:
         return _noted(view, first.tag, moment, patiently=_position_words(change))
     if first.look_at is not None and moment.at(first.look_at, evidence_gap_s(first, moment.waits)) is None:

@@ -10,8 +10,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
 
 from libs.broker.orders import OrderReport
 from libs.common.errors import IllegalTransition, InvalidInput
@@ -53,7 +51,7 @@ def named(view: View, report: OrderReport, owner: tuple[str, str] | None, moment
         orders = view.by_tag(tag)
         if report.tag not in (None, tag) or not evidence.is_like(view, orders, report):
             continue
-        if _is_older(orders[0], report, moment):
+        if evidence.is_older(orders[0], report, moment):
             raise InvalidInput(f"{name} was there before ours was sent")
         return tag
     raise InvalidInput(f"{name} is {_shape(report)}; ours is {_wanted(view, view.by_tag(tags[0]))}")
@@ -73,7 +71,7 @@ def check_none(view: View, seen: Seen, moment: Moment) -> None:
         doubt = evidence.doubt_of(seen)
         if doubt is not None:
             raise InvalidInput(f"{doubt}; ask again when the broker shows everything")
-        change = evidence.unexplained(view, first, seen) - _executed_by_others(view, first, seen, moment)
+        change = evidence.unexplained(view, first, seen) - evidence.executed_by_others(view, first, seen, moment)
         buys = any(order.role in (OrderRole.ENTRY, OrderRole.COVER) for order in view.by_tag(tag))
         if change > 0 and buys:
             words = f"the account holds {change:f} of {view.trade.occ_symbol} more than is explained"
@@ -97,27 +95,6 @@ def as_none(view: View, by: Asker, moment: Moment) -> View:
         event = Event(kind="resolved", actor="user", text=text, data={"via": by.via, "tag": tag})
         view = lifecycle.never_placed(view.noting(event), tag, moment.now)
     return view
-
-
-def _is_older(order: Order, report: OrderReport, moment: Moment) -> bool:
-    sent_at = order.venue_at or order.sent_at
-    if sent_at is None or report.created_at is None:
-        return False
-    return report.created_at < sent_at - timedelta(seconds=moment.waits.clock_skew_s)
-
-
-def _executed_by_others(view: View, order: Order, seen: Seen, moment: Moment) -> Decimal:
-    """Return what orders that are not ours did to the contract's position since the write, by the list."""
-    ours = {name for own in view.orders for name in (own.group_order_id, own.broker_order_id)}
-    ours |= {name for own in seen.known.orders for name in (own.group_order_id, own.broker_order_id)}
-    done = Decimal(0)
-    for report in seen.orders:
-        if report.id in ours or _is_older(order, report, moment):
-            continue
-        for leg in report.flat():
-            if leg.occ_symbol == view.trade.occ_symbol and leg.side is not None:
-                done += leg.exec_qty if leg.side.value.startswith("buy") else -leg.exec_qty
-    return done
 
 
 def _shape(report: OrderReport) -> str:

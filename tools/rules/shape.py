@@ -16,7 +16,7 @@ TEST_LINES = 500
 FUNCTION_LINES = 60
 PURE = re.compile(
     r"libs/market/.*|libs/broker/(base|reports|orders)\.py|libs/common/(errors|messages/.*|tables|ddl)\.py"
-    r"|services/orders/(lifecycle|brackets|limits|plan|trade|protection|steps)\.py|services/pricing/(orats|context|indicators|quota)\.py"
+    r"|services/orders/(lifecycle|brackets|evidence|limits|plan|trade|protection|steps)\.py|services/pricing/(orats|context|indicators|quota)\.py"
     r"|services/monitor/(reconcile|incidents)\.py|services/forensics/(excursions|statistics|outcomes)\.py"
     r"|services/\w+/migrations/.*|simulator/(exchange|market)\.py|deploy/nats/.*"
 )

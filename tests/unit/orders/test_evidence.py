@@ -386,3 +386,41 @@ def test_orders_that_the_broker_does_not_know_by_id_either_are_no_gap_in_its_lis
     seen = Seen(orders=(), known=Known(orders=(one_we_know(), one_we_know(group_order_id="801"))), venue_at=NOW)
     assert evidence.left_out(seen) == ("800", "801")
     assert evidence.doubt_of(evidence.without(seen, ("800", "801"))) is None
+
+
+def a_sale_of_the_desk(**changes: Any) -> OrderReport:
+    """Write a filled sale that nobody of us sent."""
+    values: dict[str, Any] = {
+        "id": "950",
+        "status": OrderStatus.FILLED,
+        "side": OrderSide.SELL_TO_CLOSE,
+        "type": OrderType.LIMIT,
+        "price": Decimal("3.90"),
+        "tag": None,
+        "qty": 2,
+        "exec_qty": 2,
+        "avg_fill_price": Decimal("3.90"),
+        "created_at": NOW + timedelta(seconds=2),
+    }
+    return listed(**values | changes)
+
+
+def test_a_position_that_somebody_else_sold_proves_that_our_sale_never_was() -> None:
+    view = look(unknown_sale(), a_sale_of_the_desk(), at=NOW, tag="bk-sell")
+    assert view.by_tag("bk-sell")[0].status is Ours.UNKNOWN
+    view = look(view, a_sale_of_the_desk(), at=LATER, tag="bk-sell")
+    assert view.by_tag("bk-sell")[0].reason == "not_placed"
+
+
+def test_a_position_that_nobody_sold_leaves_our_sale_unknown() -> None:
+    view = look(look(unknown_sale(), at=NOW, tag="bk-sell"), at=LATER, tag="bk-sell")
+    assert view.by_tag("bk-sell")[0].status is Ours.UNKNOWN
+
+
+def test_another_contract_that_somebody_sold_out_is_no_reason_to_doubt() -> None:
+    known = Known(holdings={OTHER: 2})
+    sold = a_sale_of_the_desk(occ_symbol=OTHER)
+    doubted = Seen(orders=(), positions=held(2), known=known, venue_at=NOW)
+    assert evidence.doubt_of(doubted) is not None
+    assert evidence.doubt_of(replace(doubted, orders=(sold,))) is None
+    assert evidence.doubt_of(replace(doubted, orders=(replace(sold, exec_qty=1),))) is not None
