@@ -11,7 +11,7 @@ from libs.common.db import Unit
 from libs.common.errors import Conflict, InvalidInput, UpstreamUnavailable
 from libs.common.messages.orders import CredentialsChanged, TradingSettingsChanged
 from libs.common.messages.vocabulary import BrokerMode
-from services.orders import store_accounts
+from services.orders import auditing, store_accounts, store_audit
 from services.orders.deps import Deps, account_key
 from services.orders.preferences import TradingSettings
 from services.orders.store_accounts import StoredSettings
@@ -54,10 +54,9 @@ async def _with_paper(deps: Deps, username: str, settings: StoredSettings) -> St
         await store_accounts.lock_settings(unit, username)
         current = await store_accounts.settings_of(unit, username) or settings
         if current.account_id is None and current.broker_mode is BrokerMode.PAPER:
-            chosen = current.model_copy(update={"account_id": paper.account_id})
-            version = await store_accounts.save_settings(unit, username, chosen)
-            unit.emit(changed_fact(username, chosen), key_version=version)
-            return chosen
+            with_account = current.model_copy(update={"account_id": paper.account_id})
+            await chosen(unit, username, current.trading(), with_account.trading(), via=None)
+            return with_account
         return current
 
 
@@ -76,13 +75,13 @@ async def _opened_paper(deps: Deps, username: str) -> Account:
         return paper or await _keep(unit, deps, account, token)
 
 
-async def kept(deps: Deps, account: Account, token: str) -> Account:
+async def kept(deps: Deps, account: Account, token: str, *, via: str | None) -> Account:
     """Store an account with its token sealed. Raises: Conflict when it is another user's."""
     async with deps.db.for_worker() as unit:
-        return await _keep(unit, deps, account, token)
+        return await _keep(unit, deps, account, token, via)
 
 
-async def _keep(unit: Unit, deps: Deps, account: Account, token: str) -> Account:
+async def _keep(unit: Unit, deps: Deps, account: Account, token: str, via: str | None = None) -> Account:
     sealed = replace(account, token_ciphertext=deps.vault.seal(token, account.account_key))
     version = await store_accounts.save_account(unit, sealed)
     fact = CredentialsChanged(
@@ -92,6 +91,8 @@ async def _keep(unit: Unit, deps: Deps, account: Account, token: str) -> Account
         account_name=account.account_name,
     )
     unit.emit(fact, key_version=version, user=account.username)
+    line = auditing.of_credentials(account.broker_mode, account.account_id, account.account_name, version)
+    await store_audit.audited(unit, account.username, line.kind, line.text, line.data, via=via)
     return replace(sealed, key_version=version)
 
 
@@ -116,9 +117,14 @@ async def checked(deps: Deps, mode: BrokerMode, account_id: str, token: str) -> 
         raise InvalidInput(f"this token does not open account {account_id}; it opens {', '.join(owned) or 'none'}")
 
 
-def changed_fact(username: str, settings: TradingSettings) -> TradingSettingsChanged:
-    """Return the fact of changed settings."""
-    return TradingSettingsChanged(username=username, settings=settings.model_dump(mode="json"))
+async def chosen(
+    unit: Unit, username: str, before: TradingSettings, after: TradingSettings, *, via: str | None
+) -> None:
+    """Store changed settings, tell them and keep who changed what. Their row is locked by this unit."""
+    version = await store_accounts.save_settings(unit, username, after)
+    unit.emit(TradingSettingsChanged(username=username, settings=after.model_dump(mode="json")), key_version=version)
+    for line in auditing.of_settings(before, after):
+        await store_audit.audited(unit, username, line.kind, line.text, line.data, via=via)
 
 
 def usable(accounts: tuple[Account, ...], settings: TradingSettings, asked: str | None) -> Account:

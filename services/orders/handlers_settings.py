@@ -43,8 +43,7 @@ async def update_trading_settings(command: UpdateTradingSettings, ctx: Context, 
             wanted = wanted.model_copy(update={"account_id": own[0].account_id})
         if wanted.account_id is not None and wanted.account_id not in [account.account_id for account in own]:
             raise InvalidInput(f"account {wanted.account_id} is not one of your {wanted.broker_mode} accounts")
-        version = await store_accounts.save_settings(unit, ctx.user, wanted)
-        unit.emit(accounts.changed_fact(ctx.user, wanted), key_version=version)
+        await accounts.chosen(unit, ctx.user, current.trading(), wanted, via=ctx.via)
     if wanted.account_id is None:
         return await accounts.settled_in(deps, ctx.user)
     async with deps.db.for_user(ctx.user) as unit:
@@ -61,13 +60,12 @@ async def store_credentials(command: StoreCredentials, ctx: Context, deps: Deps)
     settings = await accounts.settled_in(deps, ctx.user)
     await accounts.checked(deps, command.broker_mode, command.account_id, command.token)
     account = accounts.new_account(ctx.user, command.broker_mode, command.account_id, command.account_name)
-    await accounts.kept(deps, account, command.token)
+    await accounts.kept(deps, account, command.token, via=ctx.via)
     if settings.broker_mode is command.broker_mode and settings.account_id is None:
         async with deps.db.for_user(ctx.user) as unit:
             await store_accounts.lock_settings(unit, ctx.user)
             chosen = settings.trading().model_copy(update={"account_id": command.account_id})
-            version = await store_accounts.save_settings(unit, ctx.user, chosen)
-            unit.emit(accounts.changed_fact(ctx.user, chosen), key_version=version)
+            await accounts.chosen(unit, ctx.user, settings.trading(), chosen, via=ctx.via)
     return _shown(command.broker_mode, command.account_id, command.account_name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -23,6 +24,10 @@ from libs.common.testing import TestDatabase
 
 pytestmark = pytest.mark.integration
 
+MORE_TABLES = {
+    service: [f"services.{service}.{more.stem}" for more in sorted(Path(f"services/{service}").glob("tables_*.py"))]
+    for service in SERVICES
+}
 MADE = [service for service in SERVICES if head_of(service)]
 
 _TABLES = """
@@ -174,6 +179,8 @@ async def test_money_and_times_have_exact_types(migrated: TestDatabase) -> None:
 @pytest.mark.parametrize("service", MADE)
 async def test_models_equal_migrations(migrated: TestDatabase, service: str) -> None:
     metadata: MetaData = importlib.import_module(f"services.{service}.tables").metadata
+    for name in MORE_TABLES[service]:
+        importlib.import_module(name)
 
     async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
         return await asyncpg.connect(migrated.url)

@@ -14,7 +14,7 @@ SUBJECT_HOMES = ("libs/common/messages/", "deploy/nats/", "tests/", "tools/", "s
 NATS_HOMES = frozenset({"libs/common/link.py", "libs/common/streams.py"})
 SQLALCHEMY_HOMES = re.compile(
     r"libs/common/(db|unit|driver|pool|outbox|outbox_rows|inbox|jobs|job_rows|tables|ddl|migrate|db_errors|roles|testing)\.py"
-    r"|libs/common/migration_env/.*|services/\w+/(tables|store\w*|rows)\.py|services/\w+/migrations/.*"
+    r"|libs/common/migration_env/.*|services/\w+/(tables\w*|store\w*|rows)\.py|services/\w+/migrations/.*"
 )
 TASK_MAKERS = frozenset({"create_task", "ensure_future"})
 TASK_OWNERS = frozenset({"asyncio", "loop"})
