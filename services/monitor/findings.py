@@ -43,6 +43,8 @@ _NOT_SURE = frozenset({BrokerWord.ERROR, BrokerWord.UNRECOGNISED})
 """Neither resting nor over: nothing is covered by such an order, and orders is asked to look."""
 REPAIRED = frozenset(_ALARM) - {Finding.FOREIGN, Finding.DOUBTFUL}
 """What orders is asked to repair; the rest is only told."""
+OF_HOLDINGS = REPAIRED - {Finding.ORPHAN, Finding.SHORT}
+"""What is only ever found of a trade that holds something: it ends with the trade."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

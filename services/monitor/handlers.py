@@ -16,8 +16,10 @@ from libs.common.messages.orders import (
 )
 from libs.common.messages.pricing import Marks
 from libs.common.messages.trade import TradeRow
+from libs.common.messages.vocabulary import TradeStatus
 from services.monitor import store, store_accounts, store_findings, store_incidents
 from services.monitor.deps import Deps
+from services.monitor.findings import OF_HOLDINGS
 from services.monitor.reconcile import OurTrade, crosses_exit, is_hot, is_over
 from services.monitor.store_incidents import Cause
 from services.monitor.stream import FOLLOW
@@ -41,6 +43,8 @@ async def watch(unit: Unit, trade: OurTrade, account_name: str | None, deps: Dep
         # Late news of an account that was given up must not bring it back.
         await store.keep_trade(unit, trade)
         return
+    if trade.status is TradeStatus.CLOSED:
+        await _end_findings(unit, trade, key)
     is_new = await store_accounts.keep_account(unit, trade.username, trade.broker_mode, trade.account_id, account_name)
     is_news = await store.keep_trade(unit, trade)
     if is_new:
@@ -54,6 +58,15 @@ async def watch(unit: Unit, trade: OurTrade, account_name: str | None, deps: Dep
         await unit.schedule(FOLLOW, key, None, user=trade.username, replace=False)
     look_at = now + timedelta(seconds=deps.settings.look_s)
     await unit.schedule(LOOK, key, look_at, user=trade.username, replace=False)
+
+
+async def _end_findings(unit: Unit, trade: OurTrade, key: str) -> None:
+    """End what looks found of a trade that is over: the next look may be an hour, or a night, away."""
+    await store_accounts.account(unit, key, lock=True)
+    now = await unit.now()
+    for kind in OF_HOLDINGS:
+        cause = store_findings.cause_key(key, kind, trade.trade_id)
+        await store_incidents.end_incident(unit, trade.username, cause, now)
 
 
 @consume(ConcernRaised, durable=MONITOR_ORDERS, accept=LATEST)

@@ -161,10 +161,11 @@ async def _stored(
     now = _now(deps)
     key = account.account_key
     async with deps.db.for_user(account.username) as unit:
-        trades = await store.trades_of(unit, key, over_within=LATE_NEWS)
+        # Locked first: a trade that ends meanwhile is either seen here, or ends what is told of it here.
         current = await store_accounts.account(unit, key, lock=True)
         if current is None:
             return [], now
+        trades = await store.trades_of(unit, key, over_within=LATE_NEWS)
         looked = findings.look(
             trades,
             shown,

@@ -25,6 +25,7 @@ from tests.journey.trader import Json, Trader, eventually
 
 ENVIRONMENT = {
     "ORDER_SYNC_S": "2", "HOT_SYNC_S": "0.5", "PORTFOLIO_SYNC_S": "3", "SNAPSHOT_S": "30",
+    "LOOK_S": "5", "POSITION_LAG_S": "1.5", "REPAIR_ASK_S": "4",
     "BROKER_READ_S": "1.5", "BROKER_WRITE_S": "1.5", "LEASE_S": "5", "RECOVERY_S": "2",
     "BUDGET_TRADING_PER_MIN": "3000", "BUDGET_STANDARD_PER_MIN": "3000", "BUDGET_MARKET_PER_MIN": "3000",
     "ORDER_WAITS": '{"send_by_s": 5, "look_every_s": 0.5, "look_gap_entry_s": 3, "look_gap_exit_s": 1, "recancel_s": 1,'

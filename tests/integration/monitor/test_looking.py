@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,9 +16,9 @@ from libs.broker.orders import OrderStatus as Word
 from libs.common import job_rows
 from libs.common.job_rows import Job, Wanted
 from libs.common.messages.monitor import GetAccount, ListIncidents
-from libs.common.messages.orders import ConcernRaised, RepairTrade, TradeProtected
-from libs.common.testing import TestDatabase
-from services.monitor import answers
+from libs.common.messages.orders import ConcernRaised, RepairTrade, TradeClosed, TradeProtected
+from libs.common.testing import TestDatabase, eventually
+from services.monitor import answers, store, store_accounts
 from services.monitor.handlers import on_concern_raised, on_trade
 from services.monitor.looking import look_at
 from services.monitor.sync import LOOK, ORDERS, sync_orders, sync_portfolio
@@ -38,6 +39,14 @@ def holding() -> Any:
     ]
     values: dict[str, Any] = {"status": "FILLED", "filled_qty": 2, "protection": "PROTECTED", "orders": orders}
     return a_fact(TradeProtected, key_version=3, **values)
+
+
+def over() -> Any:
+    """Write the fact of the same trade's end, sold by others."""
+    entry, *legs = holding().model_dump()["orders"]
+    orders = [entry, *({**leg, "status": "CANCELLED"} for leg in legs)]
+    values = {"status": "CLOSED", "filled_qty": 2, "close_reason": "CLOSED_AT_BROKER", "orders": orders}
+    return a_fact(TradeClosed, key_version=4, **values)
 
 
 def bracket(stop: Word = Word.OPEN, target: Word = Word.OPEN) -> OrderReport:
@@ -106,6 +115,34 @@ async def test_a_missing_stop_is_told_and_its_repair_asked_once_two_looks_agree(
     await looks(house)
     (told,) = await incidents(house)
     assert told["ended_at"] is not None
+
+
+async def test_what_was_found_of_a_holding_ends_with_its_trade_not_with_a_look_hours_later(house: House) -> None:
+    house.broker.listed = (ENTRY, bracket(), a_sale())
+    house.broker.holds = {}
+    await looks(house, 2)
+    (told,) = await incidents(house)
+    assert (told["kind"], told["ended_at"]) == ("vanished", None)
+    fact = over()
+    await on_trade(fact, around(fact), house.deps)
+    (told,) = await incidents(house)
+    assert told["ended_at"] is not None
+
+
+async def test_a_look_that_meets_the_end_of_a_trade_opens_nothing_of_it(house: House) -> None:
+    house.broker.listed = (ENTRY, bracket(), a_sale())
+    house.broker.holds = {}
+    await looks(house)
+    work, fact = await claimed(house), over()
+    async with house.db.for_user("ann") as unit:
+        await store_accounts.account(unit, KEY, lock=True)
+        look = asyncio.create_task(look_at(work, house.deps))
+        waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'monitor_service'"
+        async with house.database.admin() as admin:
+            await eventually(lambda: admin.fetchval(waits))
+        await store.keep_trade(unit, store.ours(fact))
+    await look
+    assert await incidents(house) == []
 
 
 async def test_what_orders_says_itself_is_not_told_twice(house: House) -> None:
