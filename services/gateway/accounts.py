@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from libs.common.errors import Conflict, Forbidden, Throttled, Unauthenticated
 from libs.common.ids import new_id
 from libs.common.messages.gateway import UserRegistered
-from services.gateway import names, store, throttle
+from services.gateway import names, store, throttle, visitor
 from services.gateway.caller import Caller
 from services.gateway.models_auth import Scope
+from services.gateway.store_audit import note
 
 if TYPE_CHECKING:
     from libs.common.db import Database
@@ -31,6 +32,11 @@ class Visit:
     address: str
     user_agent: str
     session_token: str | None = None
+
+    @property
+    def via(self) -> str:
+        """Where it comes from, in words."""
+        return visitor.whereabouts("the page", self.user_agent, self.address)
 
 
 def digest(token: str) -> str:
@@ -72,14 +78,15 @@ async def login(deps: Deps, username: str, password: str, visit: Visit) -> tuple
     return await _begin_session(deps, user, visit, "signed_in")
 
 
-async def logout(deps: Deps, token: str | None) -> None:
-    """End the session of `token`, and its streams."""
+async def logout(deps: Deps, visit: Visit) -> None:
+    """End the session that the visitor has, and its streams."""
+    token = visit.session_token
     if token is None:
         return
     async with deps.db.for_worker() as unit:
         ended = await store.delete_session(unit, digest(token))
         if ended is not None:
-            await store.note(unit, ended.username, "signed_out", {})
+            await note(unit, ended.username, "signed_out", {}, via=visit.via)
     if ended is not None:
         deps.hub.end({ended.id})
 
@@ -93,7 +100,8 @@ async def change_password(caller: Caller, current: str, new: str, visit: Visit) 
     async with deps.db.for_user(caller.username) as unit:
         await store.set_password(unit, caller.username, hashed)
         ended = await store.delete_sessions(unit, caller.username, but=caller.credential_id)
-        await store.note(unit, caller.username, "password_changed", {"address": visit.address})
+        detail = {"address": visit.address, "sessions_ended": len(ended)}
+        await note(unit, caller.username, "password_changed", detail, via=visit.via)
     deps.hub.end(ended)
 
 
@@ -156,7 +164,7 @@ async def _proven(deps: Deps, username: str, password: str, visit: Visit) -> sto
                 await store.forgive(unit, account, address)
             else:
                 await store.count_failure(unit, account, address, throttle.FORGOTTEN_AFTER_S)
-                await store.note(unit, account, "sign_in_failed", {"address": visit.address})
+                await note(unit, account, "sign_in_failed", {"address": visit.address}, via=visit.via)
     return user if fits else None
 
 
@@ -180,8 +188,9 @@ async def _begin_session(deps: Deps, user: store.User, visit: Visit, action: str
             unit, session_id, user.username, token_hash=digest(token), lasts=lasts, user_agent=visit.user_agent
         )
         await store.remember_address(unit, user.username, network(visit.address))
-        await store.note(unit, user.username, action, {"address": visit.address, "user_agent": visit.user_agent})
-    await logout(deps, visit.session_token)
+        detail = {"address": visit.address, "user_agent": visit.user_agent}
+        await note(unit, user.username, action, detail, via=visit.via)
+    await logout(deps, visit)
     caller = Caller(
         username=user.username,
         is_admin=user.is_admin,

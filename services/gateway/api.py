@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from services.gateway import (
     declared,
     routes_account,
+    routes_audit,
     routes_auth,
     routes_keys,
     routes_market,
@@ -26,6 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     routes_settings.router,
     routes_trades.router,
     routes_account.router,
+    routes_audit.router,
     routes_notifications.router,
     routes_market.router,
     routes_stream.router,

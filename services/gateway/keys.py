@@ -11,6 +11,7 @@ from services.gateway.accounts import digest
 from services.gateway.caller import Caller
 from services.gateway.models_auth import Key, KeyBody, Keys, NewKey, Scope
 from services.gateway.permissions import KEY_PREFIX
+from services.gateway.store_audit import note
 
 MOST_KEYS = 50
 
@@ -33,16 +34,18 @@ async def make(caller: Caller, body: KeyBody) -> NewKey:
         key = await store.insert_key(
             unit, new_id(), caller.username, name=body.name, key_hash=digest(secret), scopes=scopes
         )
-        await store.note(unit, caller.username, "key_made", {"key_id": key.id, "name": key.name, "scopes": scopes})
+        detail = {"key_id": key.id, "name": key.name, "scopes": scopes}
+        await note(unit, caller.username, "key_made", detail, via=caller.via)
     return NewKey(**_shown(key).model_dump(), secret=secret)
 
 
 async def revoke(caller: Caller, key_id: str) -> None:
     """Revoke a key and end its streams. Raises: NotFound."""
     async with caller.deps.db.for_user(caller.username) as unit:
-        if not await store.revoke_key(unit, caller.username, key_id):
+        name = await store.revoke_key(unit, caller.username, key_id)
+        if name is None:
             raise NotFound("no such key")
-        await store.note(unit, caller.username, "key_revoked", {"key_id": key_id})
+        await note(unit, caller.username, "key_revoked", {"key_id": key_id, "name": name}, via=caller.via)
     caller.deps.hub.end({key_id})
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from services.gateway.models_base import Answer, Body, Text, not_surrogate
+from services.gateway.models_base import Answer, Body, Cursor, Text, not_surrogate
 
 MIN_PASSWORD = 8
 MAX_PASSWORD = 200
@@ -87,3 +87,29 @@ class Keys(Answer):
     """All keys of the user that are not revoked."""
 
     keys: list[Key]
+
+
+class AuditAsked(Body):
+    """Which page of the audit."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Cursor | None = None
+
+
+class AuditLine(Answer):
+    """Somebody did something to the account itself. `data` holds before and after where there is such a thing."""
+
+    id: str
+    at: datetime
+    kind: str
+    actor: str
+    text: str
+    data: dict[str, Any]
+    via: str | None
+
+
+class Audit(Answer):
+    """One page of the audit, newest first."""
+
+    entries: list[AuditLine]
+    next_cursor: str | None

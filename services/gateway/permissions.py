@@ -76,10 +76,9 @@ async def _known(request: Request) -> Caller:
 
 
 def _whereabouts(request: Request, caller: Caller) -> str:
-    """Say where the caller sits, for the story of what he does: "the page (Firefox on Linux), 10.1.2.3"."""
-    browser = "" if caller.by_key else visitor.browser_of(request.headers.get("user-agent", ""))
-    address = request.client.host if request.client else ""
-    return caller.via + (f" ({browser})" if browser else "") + (f", {address}" if address else "")
+    """Say where the caller sits, for the story of what he does."""
+    user_agent = "" if caller.by_key else request.headers.get("user-agent", "")
+    return visitor.whereabouts(caller.via, user_agent, request.client.host if request.client else "")
 
 
 async def _credited(request: Request) -> Caller:

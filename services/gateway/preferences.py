@@ -32,7 +32,7 @@ async def change(caller: Caller, body: SettingsBody) -> Response:
     display = {name: value for name, value in given.items() if name in DISPLAY_FIELDS}
     trading = {name: value for name, value in given.items() if name not in DISPLAY_FIELDS}
     question = UpdateTradingSettings(changes=trading, confirm=confirm) if trading else GetTradingSettings()
-    reply = await caller.deps.bus.ask(question, user=caller.username)
+    reply = await caller.deps.bus.ask(question, user=caller.username, via=caller.via or None)
     async with caller.deps.db.for_user(caller.username) as unit:
         kept = await store.save_display(unit, caller.username, display)
     return _merged(orjson.loads(reply.body), kept)

@@ -49,7 +49,7 @@ async def login(request: Request, response: Response, body: LoginBody) -> Me:
 async def logout(request: Request, response: Response) -> None:
     """End this session and its streams. Without a session nothing happens."""
     refuse_forged(request)
-    await accounts.logout(deps_of(request), session_token(request))
+    await accounts.logout(deps_of(request), visit_of(request))
     response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="strict")
 
 

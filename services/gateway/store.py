@@ -1,17 +1,17 @@
-"""Accounts in the database: users, sessions, keys, sign-in counts and the audit. Rows become values here only."""
+"""Accounts in the database: users, sessions, keys and sign-in counts. Rows become values here only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
-from sqlalchemy import and_, case, cast, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.gateway.tables import API_KEYS, AUDIT, KNOWN_ADDRESSES, LOGIN_FAILURES, SESSIONS, USERS
+from services.gateway.tables import API_KEYS, KNOWN_ADDRESSES, LOGIN_FAILURES, SESSIONS, USERS
 
 if TYPE_CHECKING:
     from libs.common.db import Unit
@@ -247,12 +247,4 @@ async def remember_address(unit: Unit, username: str, address: str) -> None:
         insert(KNOWN_ADDRESSES)
         .values(username=username, address=address)
         .on_conflict_do_update(index_elements=["username", "address"], set_={"last_seen_at": func.now()})
-    )
-
-
-async def note(unit: Unit, username: str, action: str, detail: dict[str, Any]) -> None:
-    """Add a line to the audit of a user, if there is such a user."""
-    line = select(USERS.c.username, cast(action, AUDIT.c.action.type), cast(detail, AUDIT.c.detail.type))
-    await unit.run(
-        insert(AUDIT).from_select(["username", "action", "detail"], line.where(USERS.c.username == username))
     )

@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.gateway.store import note
 from services.gateway.tables import API_KEYS
 
 if TYPE_CHECKING:
     from libs.common.db import Unit
-
-__all__ = ["ApiKey", "count_keys", "insert_key", "keys_of", "note", "revoke_key"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +58,16 @@ async def insert_key(
     return _key(row)
 
 
-async def revoke_key(unit: Unit, username: str, key_id: str) -> bool:
-    """Revoke a user's key; False when there is none."""
+async def revoke_key(unit: Unit, username: str, key_id: str) -> str | None:
+    """Revoke a user's key and return its name; None when there is none."""
     statement = (
         update(API_KEYS)
         .where(API_KEYS.c.username == username, API_KEYS.c.id == key_id, API_KEYS.c.revoked_at.is_(None))
         .values(revoked_at=func.now())
+        .returning(API_KEYS.c.name)
     )
-    return await unit.run(statement) > 0
+    name: str | None = await unit.scalar(statement)
+    return name
 
 
 def _key(row: Any) -> ApiKey:

@@ -129,6 +129,7 @@ AUDIT = Table(
     _at("at"),
     Column("action", Text, nullable=False),
     Column("detail", JSONB, nullable=False),
+    Column("via", Text),
     Index("audit_of_user", "username", "at"),
 )
 

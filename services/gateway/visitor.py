@@ -18,3 +18,9 @@ def browser_of(user_agent: str) -> str:
     browser = next((name for mark, name in BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
     return " on ".join(word for word in (browser, system) if word)
+
+
+def whereabouts(at: str, user_agent: str, address: str) -> str:
+    """Say where somebody sits: "the page (Firefox on Linux), 10.1.2.3"."""
+    browser = browser_of(user_agent)
+    return at + (f" ({browser})" if browser else "") + (f", {address}" if address else "")

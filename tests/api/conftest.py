@@ -32,7 +32,7 @@ class Api:
 def _answer_everything(house: House) -> None:
     """Let the other services answer something plausible; what they answer in earnest their own tests hold."""
     for kind in {**COMMANDS, **QUERIES}.values():
-        house.answers[kind] = {"trades": [], "executions": [], "next_cursor": None}
+        house.answers[kind] = {"trades": [], "executions": [], "entries": [], "next_cursor": None}
     settings = {"created_at": "2026-11-01T10:00:00Z", "updated_at": "2026-11-01T10:00:00Z"}
     house.answers[GetTradingSettings] = house.answers[UpdateTradingSettings] = settings
     house.answers[PlaceTrade] = Reply(201)
