@@ -138,7 +138,7 @@ def test_a_closed_market_is_said_and_refuses_an_entry_in_words(trader: Trader, s
         answer = trader.call("POST", "/api/trades", body, key=uuid.uuid4().hex)
         assert (answer.status_code, answer.json()["code"]) == (422, "market_closed"), answer.text
         assert "IWM" in answer.json()["detail"]
-        assert banners(trader) == []
+        assert [banner["code"] for banner in banners(trader)] == ["market_closed"]
     finally:
         simulator.session("open")
     assert trader.eventually(lambda: state(trader) == "open", 15), state(trader)

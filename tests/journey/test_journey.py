@@ -137,6 +137,7 @@ def test_prices_move_while_it_is_held(trader: Trader, simulator: Simulator) -> N
         assert Decimal(seen["unrealized_pnl"]) == Decimal("5.00")
         assert Decimal(seen["max_gain"]) >= Decimal("5.00")
         assert trader.eventually(lambda: any(frame["event"] == "prices" for frame in heard), 10)
-    points = trader.ok("GET", f"/api/trades/{trade['id']}/snapshots")["points"]
-    assert points
+    path = f"/api/trades/{trade['id']}/snapshots"
+    assert trader.eventually(lambda: trader.ok("GET", path)["points"], 20)
+    points = trader.ok("GET", path)["points"]
     assert points[-1]["source"] == "orats"

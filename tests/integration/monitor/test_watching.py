@@ -135,7 +135,7 @@ async def test_an_order_that_comes_back_under_an_old_tag_is_still_told(house: Ho
         (UpstreamUnavailable("no answer"), "broker_unavailable"),
     ],
 )
-async def test_whatever_stops_a_read_is_shown_and_tried_again(house: House, error: Exception, code: str) -> None:
+async def test_whatever_stops_a_read_is_shown_until_both_feeds_were_read_again(house: House, error: Exception, code: str) -> None:
     async def refuse(_: Any) -> BrokerProvider:
         raise error
 
@@ -149,6 +149,9 @@ async def test_whatever_stops_a_read_is_shown_and_tried_again(house: House, erro
     house.broker.session = MarketState.CLOSED
     await quiet(house)
     await pause(house)
+    status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
+    assert [banner["code"] for banner in status["banners"]] == [code]
+    await sync_portfolio(await claimed(house, PORTFOLIO), house.deps)
     status = await answers.get_status(GetMonitorStatus(), around(a_fact()), house.deps)
     assert status["banners"] == []
 
