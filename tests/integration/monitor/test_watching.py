@@ -135,7 +135,7 @@ async def test_an_order_that_comes_back_under_an_old_tag_is_still_told(house: Ho
         (UpstreamUnavailable("no answer"), "broker_unavailable"),
     ],
 )
-async def test_whatever_stops_a_read_is_shown_until_both_feeds_answer(house: House, error: Exception, code: str) -> None:
+async def test_what_stops_a_read_is_shown_until_both_feeds_are_well(house: House, error: Exception, code: str) -> None:
     async def refuse(_: Any) -> BrokerProvider:
         raise error
 
