@@ -114,6 +114,10 @@ class BrokerProvider(ABC):
         """Ask for a cancel (a parent's takes its legs along). Idempotent: repeated on failure. Raises: NotFound."""
 
     @abstractmethod
+    async def writes_left(self, within_s: float) -> int:
+        """Say how many orders and cancels of this priority the request budget lets through within so long."""
+
+    @abstractmethod
     async def orders(self) -> tuple[OrderReport, ...]:
         """List every order of the current session, all pages, tags included. Raises rather than return a part."""
 

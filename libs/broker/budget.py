@@ -9,6 +9,8 @@ from typing import Final, Protocol
 from libs.broker.base import Priority
 from libs.common.http_limits import RateReading
 
+ENDLESS: Final = 1_000_000
+
 
 class RateClass(StrEnum):
     """The vendor's buckets, each counted per token and minute. Source: venues §1.14."""
@@ -27,6 +29,9 @@ class Budget(Protocol):
     def observed(self, token_hash: str, rate_class: RateClass, reading: RateReading) -> None:
         """Learn the vendor's own count from an answer."""
 
+    async def left(self, token_hash: str, rate_class: RateClass, priority: Priority, within_s: float) -> int:
+        """Say how many requests could be sent within so long, by what is known now."""
+
 
 class UnlimitedBudget:
     """Grants everything."""
@@ -36,6 +41,10 @@ class UnlimitedBudget:
 
     def observed(self, token_hash: str, rate_class: RateClass, reading: RateReading) -> None:
         """Learn nothing."""
+
+    async def left(self, token_hash: str, rate_class: RateClass, priority: Priority, within_s: float) -> int:
+        """Say that there is no end to them."""
+        return ENDLESS
 
 
 UNLIMITED: Final = UnlimitedBudget()

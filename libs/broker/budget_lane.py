@@ -133,6 +133,24 @@ class Lane:
         self.known = taken(window, 1)
         return True
 
+    # ── how much is left ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def left(self, stored: Window | None, priority: Priority, now_ms: int, within_s: float) -> int:
+        """Count what a priority may still send within so long, by what is stored and what is known here."""
+        window = running(merged(self.known, stored, now_ms), now_ms)
+        most = self.limits.limit(self.rate_class, priority, window.allowed)
+        in_hand = sum(self._hand.values()) if self._hand_window == window.opened_ms else 0
+        following = most if window.expires_ms - now_ms <= within_s * 1000 else 0
+        return max(most - window.used, 0) + in_hand + following
+
+    def left_alone(self, now_ms: int, within_s: float) -> int:
+        """Count what exits may still send within so long while the others cannot be asked."""
+        window = running(self.known, now_ms)
+        share = self.limits.alone(self.rate_class, window.allowed)
+        used = self._alone_used if self._alone_window == window.opened_ms else 0
+        now = min(share - used, self.limits.ceiling(self.rate_class, window.allowed) - window.used)
+        return max(now, 0) + (share if window.expires_ms - now_ms <= within_s * 1000 else 0)
+
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def plan(self, now_ms: int) -> tuple[Window, tuple[Priority, ...]]:

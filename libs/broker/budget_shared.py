@@ -80,6 +80,19 @@ class SharedBudget:
             lane.kick.set()
             self._serve(lane)
 
+    async def left(self, token_hash: str, rate_class: RateClass, priority: Priority, within_s: float) -> int:
+        """Say how many requests could be sent within so long; what the others took is read first, if it can be."""
+        lane = self._lane(token_hash, rate_class)
+        is_alone = not self._entries.reachable or lane.trouble_since_s is not None
+        if not is_alone:
+            try:
+                stored, _ = await self._entries.read(lane.key)
+            except AppError:
+                is_alone = True
+            else:
+                return lane.left(stored, priority, self._now_ms(), within_s)
+        return lane.left_alone(self._now_ms(), within_s)
+
     def forget_revisions(self) -> None:
         """Read everything again before it is written: the bucket may be another one."""
         for lane in self._lanes.values():

@@ -89,6 +89,10 @@ class TradierBroker(BrokerProvider):
         path = f"{self._account}/orders/{escape(order_id, safe='')}"
         return await self._session.delete(path, "cancel order", tradier_orders.cancelled, before_send=before_send)
 
+    async def writes_left(self, within_s: float) -> int:
+        """Say how many orders and cancels the request budget lets through within so long."""
+        return await self._session.left(RateClass.TRADING, within_s)
+
     async def orders(self) -> tuple[OrderReport, ...]:
         """List every order of the current session. Raises: UpstreamUnavailable rather than return a part."""
         found: dict[str, OrderReport] = {}

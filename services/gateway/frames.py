@@ -22,6 +22,7 @@ from libs.common.messages.orders import (
     TradeUnprotected,
     TradingSettingsChanged,
 )
+from libs.common.messages.safety import KillSwitchChanged
 
 FACTS = (
     TradePlaced,
@@ -39,6 +40,7 @@ FACTS = (
     IncidentOpened,
     IncidentEnded,
     TradingSettingsChanged,
+    KillSwitchChanged,
 )
 """What a user may see happen. Everything else on the bus stays inside."""
 

@@ -11,7 +11,7 @@ from libs.common.db import Unit
 from libs.common.errors import Conflict, InvalidInput, UpstreamUnavailable
 from libs.common.messages.orders import CredentialsChanged, TradingSettingsChanged
 from libs.common.messages.vocabulary import BrokerMode
-from services.orders import auditing, store_accounts, store_audit
+from services.orders import auditing, store_accounts, store_audit, store_requests
 from services.orders.deps import Deps, account_key
 from services.orders.preferences import TradingSettings
 from services.orders.store_accounts import StoredSettings
@@ -136,3 +136,17 @@ def usable(accounts: tuple[Account, ...], settings: TradingSettings, asked: str 
     if found is None:
         raise InvalidInput(f"account {wanted} is not one of your {settings.broker_mode} accounts")
     return found
+
+
+async def chosen(
+    deps: Deps, username: str, opening: store_requests.Opening, asked: str | None
+) -> tuple[TradingSettings, Account]:
+    """Choose the account of a new trade, settling in first where that is needed. Raises: InvalidInput."""
+    known = opening.accounts
+    if opening.settings is None or opening.settings.get("account_id") is None:
+        settings: TradingSettings = await settled_in(deps, username)
+        async with deps.db.for_user(username) as unit:
+            known = (await store_requests.opening(unit, username, "")).accounts
+    else:
+        settings = TradingSettings.model_validate(opening.settings)
+    return settings, usable(known, settings, asked)

@@ -61,7 +61,7 @@ def check_qty(qty: int) -> None:
 
 def entry_prices(entry: Entry, sl: Decimal | None, tp: Decimal | None, contract: OccSymbol, quote: Quote) -> Prices:
     """Round and check the prices of a new trade against its quote. Raises: InvalidInput."""
-    limit = _entry_limit(entry, contract)
+    limit = entry_limit(entry, contract)
     ask, bid = quote.ask or Decimal(0), quote.bid or Decimal(0)
     if not quote.has_market or (entry.type is EntryType.MARKET and ask <= 0):
         raise InvalidInput(f"{contract} has no offer at the moment, bid {bid} ask {ask}")
@@ -122,7 +122,8 @@ def adjust_prices(
     return sl, tp
 
 
-def _entry_limit(entry: Entry, contract: OccSymbol) -> Decimal | None:
+def entry_limit(entry: Entry, contract: OccSymbol) -> Decimal | None:
+    """Round and check an entry's own price; None at the market. Raises: InvalidInput."""
     price = entry.limit_price
     if entry.type is EntryType.MARKET:
         if price is not None:

@@ -20,7 +20,8 @@ from datetime import datetime, timedelta
 from libs.common.db import Unit
 from libs.common.errors import InvariantBroken, NotFound
 from libs.common.ids import new_id, new_tag
-from services.orders import concerns, deciding, lifecycle, saving, store, talk
+from libs.common.messages.vocabulary import OrderRole
+from services.orders import concerns, deciding, killing, lifecycle, saving, store, store_kills, talk
 from services.orders.ahead import Ahead
 from services.orders.deps import Deps
 from services.orders.plan import next_step
@@ -166,6 +167,9 @@ async def _next(scene: _Scene, view: View, pause_s: float) -> Turn:
         step = next_step(view, scene.moment)
         if isinstance(step, Wait):
             return await _rest(scene, view, step, pause_s)
+        if isinstance(step, Send) and await _must_not_leave(scene.unit, view, step):
+            view = killing.refused_entry(view, scene.moment, new_id=new_id)
+            continue
         if isinstance(step, Talk):
             break
         view = deciding.decided(view, step, scene.moment, new_id=new_id, new_tag=new_tag)
@@ -177,6 +181,12 @@ async def _next(scene: _Scene, view: View, pause_s: float) -> Turn:
     if scene.ahead is not None and isinstance(step, Question):
         _begin(scene.deps, step, Loaded(view, scene.loaded.now, scene.loaded.token_ciphertext), scene.ahead)
     return Turn(await scene.store(marked, lease_s=lease_s), call=step, ends=scene.ends)
+
+
+async def _must_not_leave(unit: Unit, view: View, step: Send) -> bool:
+    """Say whether a write is an entry and the kill switch is engaged; else it stays as it is until this is marked."""
+    is_entry = any(order.role is OrderRole.ENTRY for order in view.by_tag(step.tag))
+    return is_entry and await store_kills.is_engaged(unit, view.trade.username)
 
 
 async def _rest(scene: _Scene, view: View, step: Wait, pause_s: float) -> Turn:

@@ -12,14 +12,25 @@ import orjson
 from libs.broker.base import Priority
 from libs.broker.reports import Quote
 from libs.common.db import Unit
-from libs.common.errors import Expired, FlowRunning, IllegalTransition, StaleVersion
+from libs.common.errors import Expired, FlowRunning, IllegalTransition, KillSwitchOn, StaleVersion
 from libs.common.handlers import Context, Reply, answers
 from libs.common.ids import new_id
 from libs.common.messages.orders import AdjustTrade, CloseTrade, WithdrawTrade
 from libs.common.messages.vocabulary import CloseReason, Protection, TradeStatus
 from libs.market.clock import is_after_last_trade
 from libs.market.options import OccSymbol
-from services.orders import asking, brackets, closing, requests, saving, store, store_lists, store_requests, talk
+from services.orders import (
+    asking,
+    brackets,
+    closing,
+    requests,
+    saving,
+    store,
+    store_kills,
+    store_lists,
+    store_requests,
+    talk,
+)
 from services.orders.deps import Deps
 from services.orders.flow import JOB, Claim, drive, first_turn
 from services.orders.plan import is_running
@@ -136,6 +147,8 @@ async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _
             return taken
         if ctx.deadline_at is not None and loaded.now >= ctx.deadline_at:
             raise Expired("the deadline had passed before anything was done")
+        if isinstance(command, WithdrawTrade):
+            await _let_live(unit, loaded.view)
         await _check_version(unit, command, loaded.view)
         view = _decided(command, _Case(loaded.view, market, action_id or "", deps.moment(loaded), ctx.via))
         claim = await _claimed(unit, deps, loaded, view, ends)
@@ -145,6 +158,15 @@ async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _
             stored = claim.first.loaded.view
         await _plan_next(unit, deps, loaded, view, claimed=claim is not None)
     return _Stored(stored, action_id, claim)
+
+
+async def _let_live(unit: Unit, view: View) -> None:
+    """Let a sale of the kill switch be taken back once that is released. Raises: KillSwitchOn while it is engaged."""
+    close = view.close_action
+    if close is not None and close.reason is CloseReason.KILL_SWITCH:
+        if await store_kills.is_engaged(unit, view.trade.username):
+            raise KillSwitchOn("the kill switch sells this; it can be taken back once the switch is released")
+        await store_kills.withdrawn(unit, view.trade.id)
 
 
 async def _claimed(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: float) -> Claim | None:

@@ -17,6 +17,7 @@ from libs.common.errors import (
     Expired,
     IdempotencyInProgress,
     IdempotencyMismatch,
+    KillSwitchOn,
     NoAnswer,
     NotFound,
     UpstreamRefused,
@@ -144,7 +145,9 @@ def _placed(body: bytes) -> Reply:
 def _raise_ended(trade: dict[str, str]) -> None:
     words = trade["reason"] or "the broker gave no reason"
     error: AppError | None = None
-    if words == NOT_PLACED:
+    if trade["close_reason"] == CloseReason.KILL_SWITCH:
+        error = KillSwitchOn("the kill switch was engaged before anything was bought", trade_id=trade["id"])
+    elif words == NOT_PLACED:
         error = UpstreamUnavailable("the order could not be placed; nothing was bought", trade_id=trade["id"])
     elif words == NEVER_SENT:
         error = Expired("the order was never sent; nothing was bought", trade_id=trade["id"])

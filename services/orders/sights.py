@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from libs.broker.base import BrokerProvider
 from libs.broker.reports import PositionReport, Quote
@@ -15,6 +16,8 @@ from services.orders import evidence
 from services.orders.deps import Deps
 from services.orders.evidence import Baseline, Known, Seen, holding_of
 from services.orders.store import Loaded
+
+T = TypeVar("T")
 
 KNOWN_DAYS: Final = timedelta(days=2)
 """How far back known orders are compared: lists show the present day's."""
@@ -47,9 +50,14 @@ async def market_of(
 
 async def positions_in_time(broker: BrokerProvider, within_s: float) -> tuple[PositionReport, ...] | None:
     """Read what the account holds; None when that takes too long or fails."""
+    return await in_time(broker.positions(), within_s)
+
+
+async def in_time(asked: Coroutine[Any, Any, T], within_s: float) -> T | None:
+    """Wait for an answer that may be missing; None when it takes too long or fails."""
     try:
         async with asyncio.timeout(within_s):
-            return await broker.positions()
+            return await asked
     except (AppError, TimeoutError):
         return None
 

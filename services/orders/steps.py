@@ -37,6 +37,10 @@ class Waits:
     """How far the venue's clock may lag behind what we know of it."""
     base_s: float = 1.0
     """How long an intent waits for the contract's position before it; the quote comes at the same time."""
+    preview_s: float = 5.0
+    """How long a preview of the broker's is trusted."""
+    mark_s: float = 120.0
+    """How old a mark may be; an older one counts as the stop."""
     recancel_s: float = 5.0
     cancel_alarm_s: float = 30.0
     naked_alarm_s: float = 5.0
@@ -66,6 +70,16 @@ class Waits:
     settling_last_s: float = 600.0
     exercised_alarm_s: float = 259_200.0
     """How long an exercise stays an open incident."""
+    kill_look_s: float = 1.0
+    """Between two looks at what the kill switch has to end, while something moves."""
+    kill_idle_s: float = 10.0
+    """The same while nothing does: what comes to light late is seen then at the latest."""
+    kill_list_s: float = 3.0
+    """How long a cancel of the kill switch waits for the one list that confirms many, before it is read by itself."""
+    kill_read_s: float = 8.0
+    kill_answer_s: float = 2.0
+    """How long the request waits for the first look at what the accounts hold beside our trades."""
+    kill_foreign_s: float = 60.0
 
 
 # ── steps that talk to the broker ────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import Any
 from libs.common.db import Unit
 from libs.common.messages.vocabulary import BrokerMode
 from services.orders import rows
-from services.orders.limits import Exposure, OpenRisk
+from services.orders.limits import Exposure, Freshness, OpenRisk
 from services.orders.trade import ActionState
 
 
@@ -49,6 +49,8 @@ class Opening:
     accounts: tuple[Account, ...]
     request: Request | None
     now: datetime
+    is_killed: bool = False
+    """The kill switch is engaged."""
 
 
 _OPENING = """
@@ -56,6 +58,7 @@ select json_build_object(
     'settings', (select s.settings from orders.trading_settings s where s.username = $1),
     'accounts', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from orders.credentials a where a.username = $1),
     'request', (select to_jsonb(i) from orders.idempotency i where i.username = $1 and i.key = $2),
+    'is_killed', coalesce((select k.engaged from orders.kill_switches k where k.username = $1), false),
     'now', clock_timestamp()
 )::text
 """
@@ -71,6 +74,7 @@ async def opening(unit: Unit, username: str, key: str) -> Opening:
         rows.read_all(Account, found["accounts"]),
         None if request is None else rows.read(Request, request),
         datetime.fromisoformat(found["now"]),
+        found["is_killed"],
     )
 
 
@@ -112,6 +116,7 @@ _LOCK_ACCOUNT = "select account_key from orders.credentials where account_key = 
 _EXPOSURE = """
 select json_build_object(
     'now', clock_timestamp(),
+    'settings', (select s.settings from orders.trading_settings s where s.username = $4),
     'contract_in_use', exists (
         select from orders.trades t where t.broker_mode = $1 and t.account_id = $2 and t.occ_symbol = $3
         and t.status <> 'CLOSED'),
@@ -126,17 +131,26 @@ select json_build_object(
             >= date_trunc('day', now() at time zone 'America/New_York') at time zone 'America/New_York'), 0))::text
         from orders.trades t
         where t.username = $4 and t.broker_mode = $1 and t.account_id = $2 and t.status = 'CLOSED'
-        and t.close_date >= date_trunc('day', now() at time zone 'America/New_York') at time zone 'America/New_York'),
+        and t.close_date >= $5::text::date::timestamp at time zone 'America/New_York'),
     'open', (
         select coalesce(json_agg(json_build_object(
-            'qty', case when t.filled_qty > 0 and t.status <> 'PARTIAL' then t.filled_qty else t.qty end,
+            'qty', case when coalesce(o.pending, true) then t.qty else greatest(o.held - t.settled_qty, 0) end,
             'multiplier', t.multiplier,
             'entry_price', coalesce(t.entry_price, t.reference_price, 0)::text,
-            'stop', case when t.protection in ('NAKED', 'NONE') then null else t.sl_price::text end,
-            'is_unknown', exists (select from orders.broker_orders o
-                where o.trade_id = t.id and o.role = 'ENTRY' and o.status in ('SENT', 'UNKNOWN')),
-            'change_today', (coalesce(m.unrealized_pnl, 0) - coalesce(m.session_start_pnl, 0))::text)), '[]')
+            'stop', case when t.protection in ('NAKED', 'NONE', 'SETTLING') then null else t.sl_price::text end,
+            'is_unknown', coalesce(o.unknown, true), 'is_pending', coalesce(o.pending, true),
+            'open_pnl', m.unrealized_pnl::text,
+            'pnl_before', coalesce(
+                case when m.session_date >= $5::text::date then m.session_start_pnl else m.unrealized_pnl end, 0)::text,
+            'marked_at', greatest(m.last_updated, o.filled_at))), '[]')
         from orders.trades t join orders.marks m on m.trade_id = t.id
+        left join lateral (
+            select
+                sum(case when b.role in ('ENTRY', 'COVER') then b.filled_qty else -b.filled_qty end) as held,
+                bool_or(b.role = 'ENTRY' and b.status in ('SENT', 'UNKNOWN')) as unknown,
+                bool_or(b.role = 'ENTRY' and b.status not in ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')) as pending,
+                max(b.filled_at) filter (where b.role = 'ENTRY') as filled_at
+            from orders.broker_orders b where b.trade_id = t.id) o on true
         where t.username = $4 and t.broker_mode = $1 and t.account_id = $2 and t.status <> 'CLOSED')
 )::text
 """
@@ -144,21 +158,33 @@ select json_build_object(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an account stands at the moment of an intent."""
+    """How an account stands at the moment of an intent, and the settings that hold then."""
 
     now: datetime
     contract_in_use: bool
     exposure: Exposure
+    settings: dict[str, Any]
 
 
-async def standing(unit: Unit, account: Account, occ_symbol: str) -> Standing | None:
-    """Lock the account's row, so that limits are read and the intent written by one at a time; None when it is gone."""
-    if await unit.json(_LOCK_ACCOUNT, account.account_key) is None:
+async def standing(
+    unit: Unit, account: Account, occ_symbol: str, *, day: str, fresh: Freshness, locks: bool = True
+) -> Standing | None:
+    """Lock the account's row, so that limits are read and the intent written by one at a time; None when it is gone.
+
+    `day` is the venue's in New York. Without `locks` it is a look that nothing is decided by.
+    """
+    if locks and await unit.json(_LOCK_ACCOUNT, account.account_key) is None:
         return None
-    raw = await unit.json(_EXPOSURE, account.broker_mode, account.account_id, occ_symbol, account.username)
+    raw = await unit.json(_EXPOSURE, account.broker_mode, account.account_id, occ_symbol, account.username, day)
     found = rows.loads(raw or b"{}")
-    exposure = Exposure(rows.read_all(OpenRisk, found["open"]), Decimal(found["realized_today"]), found["short_in"])
-    return Standing(datetime.fromisoformat(found["now"]), found["contract_in_use"], exposure)
+    exposure = Exposure(
+        open=rows.read_all(OpenRisk, found["open"]),
+        realized_today=Decimal(found["realized_today"]),
+        fresh=fresh,
+        short_in=found["short_in"],
+    )
+    now = datetime.fromisoformat(found["now"])
+    return Standing(now, found["contract_in_use"], exposure, found["settings"] or {})
 
 
 async def action_state(unit: Unit, action_id: str) -> tuple[ActionState, str | None] | None:

@@ -46,6 +46,7 @@ from services.orders import (
     handlers_place,
     handlers_repairs,
     handlers_resolve,
+    kills,
     recovery,
     stops,
     store_accounts,
@@ -78,6 +79,9 @@ QUICK = Waits(
     expiry_look_s=0.2,
     settling_read_s=0.2,
     settling_last_s=0.4,
+    kill_look_s=0.1,
+    kill_idle_s=0.2,
+    kill_list_s=0.5,
 )
 EITHER_WAY = pytest.mark.parametrize("otoco", ["off", "limit_entries"], indirect=True)
 """Runs a test with limit entries sent alone, and with their exits as one group."""
@@ -401,7 +405,7 @@ async def a_house(
             stack.push_async_callback(house.aclose)
             await _settle_in(house, otoco, nth_contract, quote)
             flows = (recovery.advance, recovery.recover, recovery.watch)
-            kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look]
+            kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look, kills.kill]
             runner = JobRunner(db, [replace(job, lease_s=lease_s) for job in kinds], deps, poll_s=0.1)
             await recovery.plan_jobs(deps)
             await expiry.plan_jobs(deps)

@@ -58,9 +58,10 @@ class Sim:
         return found[0]
 
     async def writes(self, account: str) -> list[tuple[str, str]]:
-        """List what an account was asked to change, oldest first."""
+        """List what an account was asked to change, oldest first; a preview changes nothing, and has no tag."""
         seen = (await self._http.get("/_control/requests", params={"account": account})).json()
-        return [(one["method"], one["path"]) for one in seen if one["method"] != "GET"]
+        changing = [one for one in seen if one["method"] == "DELETE" or one["tag"] is not None]
+        return [(one["method"], one["path"]) for one in changing]
 
     async def contract(self, ticker: str = TICKER, right: OptionType = OptionType.CALL, *, nth: int = 0) -> OccSymbol:
         """Choose a listed contract near the money, a few weeks out; `nth` strikes above it."""

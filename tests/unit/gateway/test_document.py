@@ -83,7 +83,8 @@ def test_every_route_names_its_permission_or_is_public_on_purpose() -> None:
 
 
 def test_whatever_places_or_changes_a_trade_needs_the_right_to_trade_and_a_key_against_repeats() -> None:
-    changing = [route for route in ROUTES if route.path.startswith("/api/trades") and route.methods == {"POST"}]
+    posted = [route for route in ROUTES if route.path.startswith("/api/trades") and route.methods == {"POST"}]
+    changing = [route for route in posted if route.name != "check_trade"]  # which only looks
     assert len(changing) == 5
     for route in changing:
         assert permissions.trader in {dependency.call for dependency in route.dependant.dependencies}

@@ -18,14 +18,15 @@ from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus,
 from libs.market.options import OccSymbol
 from services.orders import asking, brackets, concerns, deciding, lifecycle, limits, looking, protecting, publishing
 from services.orders.brackets import NoMarket, StopPassed
-from services.orders.limits import Exposure, OpenRisk, Wanted
+from services.orders.limits import Exposure, Freshness, OpenRisk, Wanted
 from services.orders.plan import next_step
 from services.orders.preferences import TradingSettings, changed
 from services.orders.steps import Cancel, Moment, PlaceBracket, Read, RequestClose, Restore, Wait, cancel_or_read
 from services.orders.trade import BRACKET_ROLES, ActionState, NakedPolicy, Order, Policy, View
 from tests.unit.orders.views import NOW, OCC, a_leg, a_report, a_view, filled, protected, working
 
-EMPTY = Exposure((), Decimal(0))
+FRESH = Freshness(NOW, timedelta(minutes=2))
+EMPTY = Exposure(fresh=FRESH)
 
 
 def wanted(**changes: object) -> Wanted:
@@ -66,16 +67,16 @@ def test_an_unknown_entry_counts_in_full() -> None:
 
 
 def test_what_was_lost_today_counts_against_the_daily_loss() -> None:
-    lost = Exposure((), Decimal(-60))
+    lost = Exposure(realized_today=Decimal(-60), fresh=FRESH)
     with pytest.raises(LimitExceeded, match=r"daily_loss_limit is 150.00; this would be 160.00"):
         limits.check(TradingSettings(), lost, wanted())
-    limits.check(TradingSettings(), Exposure((), Decimal(60)), wanted())
+    limits.check(TradingSettings(), Exposure(realized_today=Decimal(60), fresh=FRESH), wanted())
 
 
 def test_one_position_more_than_allowed_is_refused() -> None:
     held = OpenRisk(qty=1, multiplier=100, entry_price=Decimal("0.10"), stop=None)
     with pytest.raises(LimitExceeded, match="max_positions is 5; this would be 6 open trades"):
-        limits.check(TradingSettings(), Exposure((held,) * 5, Decimal(0)), wanted())
+        limits.check(TradingSettings(), Exposure(open=(held,) * 5, fresh=FRESH), wanted())
 
 
 # ── brackets ─────────────────────────────────────────────────────────────────────────────────────────────────────────

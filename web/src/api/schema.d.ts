@@ -212,6 +212,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/kill-switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Kill Switch
+         * @description Show the switch and what it still has to end.
+         */
+        get: operations["get_kill_switch"];
+        put?: never;
+        /**
+         * Turn Kill Switch
+         * @description Engage: no entry is sent any more, each is cancelled and every holding sold. Release: entries may be sent.
+         */
+        post: operations["turn_kill_switch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Trade
+         * @description Tell how much of each limit a trade would use, and what would refuse it. Sends nothing.
+         */
+        post: operations["check_trade"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/trades": {
         parameters: {
             query?: never;
@@ -1274,6 +1318,76 @@ export interface components {
             keys: components["schemas"]["Key"][];
         };
         /**
+         * KillAction
+         * @description Which way the switch is turned.
+         * @enum {string}
+         */
+        KillAction: "engage" | "release";
+        /**
+         * KillBody
+         * @description Which way the switch is turned.
+         */
+        KillBody: {
+            action: components["schemas"]["KillAction"];
+        };
+        /**
+         * KillRow
+         * @description A position, or an entry, that the switch is about. `trade_id` null: not ours.
+         */
+        KillRow: {
+            /** Trade Id */
+            trade_id: string | null;
+            /** Occ Symbol */
+            occ_symbol: string;
+            /** Account Id */
+            account_id: string;
+            broker_mode: components["schemas"]["BrokerMode"];
+            /** Qty */
+            qty: number;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * KillState
+         * @description The switch, and what engaging it still has to end; `foreign` is left alone. A trade is in one list.
+         */
+        KillState: {
+            /** Engaged */
+            engaged: boolean;
+            /** Changed At */
+            changed_at: string | null;
+            /** Closing */
+            closing: components["schemas"]["KillRow"][];
+            /** Queued For Open */
+            queued_for_open: components["schemas"]["KillRow"][];
+            /** Unknown */
+            unknown: components["schemas"]["KillRow"][];
+            /** Failed */
+            failed: components["schemas"]["KillRow"][];
+            /** Settling */
+            settling: components["schemas"]["KillRow"][];
+            /** Foreign */
+            foreign: components["schemas"]["KillRow"][];
+            /** Omitted */
+            omitted: number;
+        };
+        /**
+         * LimitUse
+         * @description One limit and the trade. `value` null: there is no such limit; `used` null: it is of this trade alone.
+         */
+        LimitUse: {
+            /** Limit */
+            limit: string;
+            /** Value */
+            value: string | null;
+            /** Used */
+            used: string | null;
+            /** Would Be */
+            would_be: string | null;
+            /** Exceeded */
+            exceeded: boolean;
+        };
+        /**
          * ListStatus
          * @description Which trades: OPEN is every state but CLOSED.
          * @enum {string}
@@ -1987,6 +2101,15 @@ export interface components {
             }[];
         };
         /**
+         * TradeCheck
+         * @description What the trade would use of each limit, and what would refuse it.
+         */
+        TradeCheck: {
+            /** Limits */
+            limits: components["schemas"]["LimitUse"][];
+            refusal: components["schemas"]["TradeRefusal"] | null;
+        };
+        /**
          * TradeList
          * @description One page of trades, newest first.
          */
@@ -2018,6 +2141,16 @@ export interface components {
              * @description why evidence cannot settle an UNKNOWN order; then `resolve` can, see there
              */
             doubt?: string | null;
+        };
+        /**
+         * TradeRefusal
+         * @description What would refuse the trade first.
+         */
+        TradeRefusal: {
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
         };
         /**
          * TradeRow
@@ -3163,6 +3296,236 @@ export interface operations {
             };
             /** @description no_answer */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_kill_switch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KillState"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description invalid_input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    turn_kill_switch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KillBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KillState"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description expired */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description invalid_input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no_answer */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_trade: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaceBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TradeCheck"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description broker_refused · invalid_input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_auth */
+            424: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

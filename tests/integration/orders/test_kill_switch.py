@@ -1,0 +1,137 @@
+"""The kill switch: what it ends, what it lists, what it refuses; releasing revives nothing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from libs.common.errors import KillSwitchOn
+from libs.common.ids import new_id
+from libs.common.messages.orders import CloseTrade, Entry, WithdrawTrade
+from libs.common.messages.safety import GetKillSwitch, KillAction, KillState, KillSwitch
+from libs.common.messages.vocabulary import EntryType
+from libs.common.testing import eventually
+from services.orders import handlers_safety
+from tests.integration.orders.checker import check
+from tests.integration.orders.house import House
+
+pytestmark = pytest.mark.integration
+
+LOW = Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50"))
+LISTS = ("closing", "queued_for_open", "unknown", "failed", "settling", "foreign")
+
+
+async def engage(house: House) -> KillState:
+    return await handlers_safety.kill_switch(KillSwitch(action=KillAction.ENGAGE), house.context(), house.deps)
+
+
+async def release(house: House) -> KillState:
+    return await handlers_safety.kill_switch(KillSwitch(action=KillAction.RELEASE), house.context(), house.deps)
+
+
+async def state(house: House) -> KillState:
+    return await handlers_safety.get_kill_switch(GetKillSwitch(), house.context(), house.deps)
+
+
+def listed(found: KillState) -> dict[str, list[str]]:
+    return {name: [row.occ_symbol for row in getattr(found, name)] for name in LISTS if getattr(found, name)}
+
+
+async def until_listed(house: House, **wanted: int) -> KillState:
+    """Wait until so many rows stand in each list, and none in the others."""
+
+    async def shows() -> KillState | None:
+        found = await state(house)
+        return found if {name: len(rows) for name, rows in listed(found).items()} == wanted else None
+
+    return await eventually(shows)  # type: ignore[return-value]
+
+
+async def told(house: House) -> list[dict[str, Any]]:
+    return [data for topic, data in await house.facts() if topic == "kill_switch_changed"]
+
+
+async def test_a_holding_is_sold_an_entry_cancelled_and_nothing_is_placed(house: House) -> None:
+    held = await house.protected()
+    first = house.contract
+    house.contract = await house.sim.contract(nth=1)
+    await house.pin("4.00", "4.20")
+    working = await house.place(entry=LOW)
+    found = await engage(house)
+    assert found.engaged
+    assert await house.until(held["id"], status="CLOSED", close_reason="KILL_SWITCH", filled_qty=2)
+    assert await house.until(working["id"], status="CLOSED", close_reason="KILL_SWITCH", filled_qty=0)
+    with pytest.raises(KillSwitchOn):
+        await house.ask(house.placing())
+    assert listed(await state(house)) == {}
+    facts = await told(house)
+    assert facts[0]["engaged"]
+    assert {row["occ_symbol"] for row in facts[0]["closing"]} == {str(first), house.occ}
+    await eventually(lambda: _last_told_is_empty(house))
+    await check(house)
+
+
+async def _last_told_is_empty(house: House) -> bool:
+    last = (await told(house))[-1]
+    return last["engaged"] and not any(last[name] for name in LISTS)
+
+
+async def test_releasing_lets_entries_be_sent_and_revives_nothing(house: House) -> None:
+    working = await house.place(entry=LOW)
+    await engage(house)
+    await house.until(working["id"], status="CLOSED", close_reason="KILL_SWITCH")
+    assert not (await release(house)).engaged
+    at_broker = len(await house.sim.orders(house.account_id))
+    placed = await house.protected()
+    assert placed["status"] == "FILLED"
+    assert len(await house.sim.orders(house.account_id)) == at_broker + 2
+    await check(house)
+
+
+async def test_a_holding_outside_its_session_keeps_its_exits_and_is_sold_at_the_open(house: House) -> None:
+    held = await house.protected()
+    await house.sim.control("clock", session="closed")
+    await engage(house)
+    found = await until_listed(house, queued_for_open=1)
+    assert found.queued_for_open[0].trade_id == held["id"]
+    row = await house.trade(held["id"])
+    assert (row["status"], row["protection"]) == ("FILLED", "PROTECTED")
+    with pytest.raises(KillSwitchOn):
+        await house.ask(WithdrawTrade(idempotency_key=new_id(), trade_id=held["id"]))
+    await house.sim.control("clock", session="open")
+    await house.until(held["id"], status="CLOSED", close_reason="KILL_SWITCH")
+    await check(house)
+
+
+async def test_after_a_release_a_sale_that_waits_for_the_open_may_be_taken_back(house: House) -> None:
+    held = await house.protected()
+    await house.sim.control("clock", session="closed")
+    await engage(house)
+    await until_listed(house, queued_for_open=1)
+    found = await release(house)
+    assert [row.trade_id for row in found.queued_for_open] == [held["id"]]
+    await house.ask(WithdrawTrade(idempotency_key=new_id(), trade_id=held["id"]))
+    await until_listed(house)
+    await house.sim.control("clock", session="open")
+    row = await house.until(held["id"], queued_for_open=False)
+    assert (row["status"], row["protection"]) == ("FILLED", "PROTECTED")
+    await check(house)
+
+
+async def test_what_others_hold_is_listed_and_left_alone(house: House) -> None:
+    await house.by_hand(side="buy_to_open", quantity=3)
+    found = await engage(house)
+    assert [(row.occ_symbol, row.qty, row.trade_id) for row in found.foreign] == [(house.occ, 3, None)]
+    assert found.foreign[0].account_id == house.account_id
+    assert (await house.sim.cash(house.account_id))["positions"] == {house.occ: 3}
+
+
+async def test_somebody_elses_switch_is_not_mine(house: House) -> None:
+    held = await house.protected()
+    context = house.context(user="mallory")
+    await handlers_safety.kill_switch(KillSwitch(action=KillAction.ENGAGE), context, house.deps)
+    assert not (await state(house)).engaged
+    assert (await house.trade(held["id"]))["status"] == "FILLED"
+    await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=held["id"], version=held["version"]))
