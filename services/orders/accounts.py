@@ -138,7 +138,7 @@ def usable(accounts: tuple[Account, ...], settings: TradingSettings, asked: str 
     return found
 
 
-async def chosen(
+async def of_request(
     deps: Deps, username: str, opening: store_requests.Opening, asked: str | None
 ) -> tuple[TradingSettings, Account]:
     """Choose the account of a new trade, settling in first where that is needed. Raises: InvalidInput."""

@@ -69,7 +69,7 @@ async def place_trade(command: PlaceTrade, ctx: Context, deps: Deps) -> Reply:
         return await requests.replayed(deps, command, ctx, opening.request)
     if opening.is_killed:
         raise KillSwitchOn(killing.KILLED)
-    settings, account = await accounts.chosen(deps, ctx.user, opening, command.account_id)
+    settings, account = await accounts.of_request(deps, ctx.user, opening, command.account_id)
     if account.broker_mode is BrokerMode.TRADIER_LIVE:
         raise LiveNotEnabled("orders with real money are not enabled")
     broker = deps.broker(account.broker_mode, account.account_id, account.token_ciphertext)

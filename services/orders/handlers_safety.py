@@ -48,7 +48,7 @@ async def check_trade(query: CheckTrade, ctx: Context, deps: Deps) -> TradeCheck
 async def _checked(query: CheckTrade, ctx: Context, deps: Deps) -> TradeCheck:
     async with deps.db.for_user(ctx.user) as unit:
         opening = await store_requests.opening(unit, ctx.user, "")
-    settings, account = await accounts.chosen(deps, ctx.user, opening, query.account_id)
+    settings, account = await accounts.of_request(deps, ctx.user, opening, query.account_id)
     broker = deps.broker(account.broker_mode, account.account_id, account.token_ciphertext)
     terms = await checks.terms_of(query, settings, broker, deps, previews=False)
     async with deps.db.for_user(ctx.user) as unit:

@@ -32,7 +32,7 @@ from libs.common.jobs import Job, job
 from libs.common.messages.safety import KillRow, KillState, KillSwitchChanged
 from libs.market.clock import is_after_last_trade
 from libs.market.options import OccSymbol
-from services.orders import killing, lifecycle, saving, store, store_accounts, store_kills, talk
+from services.orders import killing, lifecycle, saving, store, store_accounts, store_audit, store_kills, talk
 from services.orders.deps import Deps
 from services.orders.flow import JOB
 from services.orders.killing import Doomed
@@ -46,6 +46,7 @@ _log = log.get(__name__)
 Hook = Callable[[Unit, str], Awaitable[None]]
 ENGAGED: tuple[Hook, ...] = ()
 """What else ends with the switch, in its own transaction. The switch's row is locked before anything of theirs."""
+TURNED = {True: "the kill switch was engaged", False: "the kill switch was released"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ async def turn(deps: Deps, ctx: Context, *, engaged: bool) -> None:
             raise Expired("the deadline had passed before the switch was released")
         if switch.engaged is not engaged:
             await store_kills.turn(unit, ctx.user, engaged=engaged)
+            kind = "kill_switch_engaged" if engaged else "kill_switch_released"
+            await store_audit.audited(unit, ctx.user, kind, TURNED[engaged], via=ctx.via)
         if engaged:
             await store_kills.take(unit, ctx.user, engaged=True)
             for hook in ENGAGED:

@@ -120,6 +120,19 @@ async def test_after_a_release_a_sale_that_waits_for_the_open_may_be_taken_back(
     await check(house)
 
 
+async def test_turning_it_is_written_down_once_with_where_it_was_turned(house: House) -> None:
+    for _ in range(2):
+        command = KillSwitch(action=KillAction.ENGAGE)
+        await handlers_safety.kill_switch(command, house.context(via="the page"), house.deps)
+    await release(house)
+    async with house.admin() as admin:
+        found = await admin.fetch(
+            "select kind, actor, via from orders.audit where username = $1 order by id", house.user
+        )
+    lines = [tuple(row) for row in found if row["kind"].startswith("kill")]
+    assert lines == [("kill_switch_engaged", house.user, "the page"), ("kill_switch_released", house.user, None)]
+
+
 async def test_what_others_hold_is_listed_and_left_alone(house: House) -> None:
     await house.by_hand(side="buy_to_open", quantity=3)
     found = await engage(house)
