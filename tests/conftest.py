@@ -20,6 +20,12 @@ from tests.servers import new_nats, new_postgres
 
 ROOT = Path(__file__).parents[1]
 SIMULATOR_START_S = 20.0
+TOGETHER = frozenset(
+    {"api", "bench", "campaign", "containers", "contract", "e2e", "faults", "isolation", "journey", "simulator"}
+)
+"""Folders whose tests share a stack: one process runs them all when several share the suite."""
+BY_FILE = ("deploy/", "integration/budget/", "integration/chassis/", "faults/test_paused_orders.py")
+"""Where a file has servers of its own; any other test may run anywhere."""
 MOST_SKIPPED = 3
 """More in CI, and the run fails: a suite that skips its way to green proves nothing."""
 
@@ -28,6 +34,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the campaign's seed and length; without them a short one with a fixed seed is run."""
     parser.addoption("--seed", type=int, default=1, help="of the campaign's script (1)")
     parser.addoption("--minutes", type=float, default=0.7, help="how long the campaign trades, about (0.7)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests must stay in one process."""
+    for item in items:
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        folder = path.split("/")[0]
+        if path.startswith(BY_FILE):
+            item.add_marker(pytest.mark.xdist_group(path))
+        elif folder in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(folder))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -58,7 +58,8 @@ def run_tests(arguments: Sequence[str]) -> int:
     """Run pytest on throw-away servers, after building the page that the browser tests open."""
     if _wants_page(arguments):
         ensure_page(_build_log())
-    return _become("pytest", arguments)
+    # The whole suite waits more than it works, so three processes share it, each with servers of its own.
+    return _become("pytest", arguments or ("-n", "3", "--dist", "loadgroup"))
 
 
 def run_bench(arguments: Sequence[str]) -> int:

@@ -82,7 +82,7 @@ def test_an_entry_that_ends_empty_closes_the_trade(status: OrderStatus, reason: 
     assert (view.trade.reason, view.trade.realized_pnl, view.trade.is_locked) == ("their words", None, True)
 
 
-@pytest.mark.parametrize("first", TERMINAL_ORDERS)
+@pytest.mark.parametrize("first", sorted(TERMINAL_ORDERS))
 @pytest.mark.parametrize("second", OrderStatus)
 def test_a_terminal_order_never_lives_again(first: OrderStatus, second: OrderStatus) -> None:
     order = working(a_view()).entry_orders[0]
