@@ -51,7 +51,7 @@ async def log_in(page: Page, stack: Stack) -> Portfolio:
     await shoot(page, "06-login")
     await page.get_by_label("Password").fill(stack.password)
     await page.get_by_role("button", name="Log in").click()
-    await expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.get_by_text("Streaming", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     return Portfolio(page, stack)
 
 

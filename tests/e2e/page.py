@@ -167,5 +167,5 @@ async def open_portfolio(page: Page, stack: Stack, username: str) -> Portfolio:
     await expect(page.get_by_role("tab", name="Open Positions")).to_be_visible(timeout=PATIENCE_MS)
     portfolio = Portfolio(page, stack)
     await portfolio.api("PUT", "/api/settings", WIDE_LIMITS)
-    await expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.get_by_text("Streaming", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     return portfolio

@@ -78,7 +78,7 @@ async def test_script_in_a_strategy_is_text(portfolio: Portfolio) -> None:
     await portfolio.row(trade.id).get_by_role("button", name="AMD").first.click()
     details = portfolio.page.get_by_role("region", name="Details of AMD")
     await expect(details.get_by_text(hostile)).to_be_visible(timeout=PATIENCE_MS)
-    assert await portfolio.page.title() == "Bookend"
+    assert await portfolio.page.title() == "PAPER · Bookend"
 
 
 async def test_a_phone_shows_cards_and_nothing_scrolls_sideways(portfolio: Portfolio) -> None:

@@ -8,6 +8,13 @@ export interface ProblemBody {
   detail?: string;
   correlation_id?: string;
   current?: Trade;
+  fields?: FieldProblem[];
+}
+
+/** What is wrong with one field of a request. */
+export interface FieldProblem {
+  field: string;
+  problem: string;
 }
 
 const RETRIABLE_CODES = new Set(["network", "idempotency_in_progress", "upstream_unavailable", "throttled"]);
@@ -17,6 +24,7 @@ export class Problem extends Error {
   readonly code: string;
   readonly correlationId: string | null;
   readonly current: Trade | null;
+  readonly fields: readonly FieldProblem[];
 
   constructor(status: number, body: ProblemBody) {
     super(wordsOf(status, body));
@@ -25,6 +33,7 @@ export class Problem extends Error {
     this.code = body.code ?? (status === 0 ? "network" : `http_${status}`);
     this.correlationId = body.correlation_id ?? null;
     this.current = body.current ?? null;
+    this.fields = Array.isArray(body.fields) ? body.fields : [];
   }
 
   /** Whether sending the same request with the same key again can help. */

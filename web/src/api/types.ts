@@ -34,6 +34,14 @@ export type SystemStatus = Shapes["SystemStatus"];
 export type Settings = Shapes["Settings"];
 export type SettingsChange = Shapes["SettingsBody"];
 export type User = Shapes["Me"];
+export type CredentialsBody = Shapes["CredentialsBody"];
+export type StoredCredentials = Shapes["Credentials"];
+export type CredentialsTest = Shapes["CredentialsTest"];
+export type ApiKey = Shapes["Key"];
+export type NewApiKey = Shapes["NewKey"];
+export type Scope = Shapes["Scope"];
+export type AuditPage = Shapes["Audit"];
+export type AuditLine = Shapes["AuditLine"];
 
 /** The marks of one open trade on the live stream; ticks are not part of OpenAPI. */
 export type PriceTick = { trade_id: string } & Pick<

@@ -75,7 +75,8 @@ describe("the review", () => {
 });
 
 it("sends only what was asked for", () => {
-  expect(bodyOf(draft({ stop: "" }))).toEqual({
+  expect(bodyOf(draft({ stop: "" }), "VA00000001")).toEqual({
+    account_id: "VA00000001",
     ticker: "AAPL",
     option_type: "CALL",
     strike: "230",
@@ -84,7 +85,7 @@ it("sends only what was asked for", () => {
     entry: { type: "market", duration: "day" },
     tp_price: "6.30",
   });
-  expect(bodyOf(draft({ entry: "limit", limit: "4.1" })).entry).toEqual({
+  expect(bodyOf(draft({ entry: "limit", limit: "4.1" }), null).entry).toEqual({
     type: "limit",
     limit_price: "4.10",
     duration: "day",

@@ -107,11 +107,13 @@ export function rewardToRisk(sum: Reckoning): string {
   return `${hundredths / 100n}.${(hundredths % 100n).toString().padStart(2, "0")} : 1`;
 }
 
-export function bodyOf(draft: Draft): PlaceBody {
+/** The request. It names the account that was shown, so that a switch elsewhere cannot send it to other money. */
+export function bodyOf(draft: Draft, accountId: string | null): PlaceBody {
   const stop = parseDecimal(draft.stop);
   const target = parseDecimal(draft.target);
   const limit = parseDecimal(draft.limit);
   return {
+    ...(accountId ? { account_id: accountId } : {}),
     ticker: draft.ticker,
     option_type: draft.optionType,
     strike: draft.strike,

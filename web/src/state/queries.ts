@@ -21,6 +21,8 @@ export const keys = {
   incidents: ["incidents"] as const,
   accounts: ["accounts"] as const,
   account: (id: string) => ["account", id] as const,
+  apiKeys: ["api keys"] as const,
+  audit: ["audit"] as const,
   trade: (id: string) => ["trade", id] as const,
   expirations: (ticker: string) => ["expirations", ticker] as const,
   chain: (ticker: string, expiry: string) => ["chain", ticker, expiry] as const,

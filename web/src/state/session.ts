@@ -6,6 +6,7 @@ import { whenUnauthenticated } from "../api/client";
 import { getSettings, logOut, me, putSettings } from "../api/session";
 import type { Settings, SettingsChange } from "../api/types";
 import { enableSounds } from "../sound/sounds";
+import { discardEdits } from "./edits";
 import { forgetPositions } from "./positions";
 import { keys, queryClient } from "./queries";
 import { createStore } from "./store";
@@ -21,6 +22,7 @@ function forgetEverything(): void {
   queryClient.setQueryData(keys.me, null);
   queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== keys.me[0] });
   forgetPositions();
+  discardEdits();
 }
 
 whenUnauthenticated(() => {

@@ -1,16 +1,18 @@
 // The question an unknown order leaves: which of the broker's orders is it, or is it none. Checked there before it counts.
 
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { getAccount } from "../../api/account";
 import { type Resolution, resolve } from "../../api/trades";
 import type { Trade } from "../../api/types";
 import { price } from "../../format/decimal";
 import { type BrokerOrder, foreignOrders } from "../../format/holdings";
+import { accountText } from "../../format/mode";
 import { contractText, roleText, unknownOrder } from "../../format/trade";
 import { useTradeAction } from "../../state/actions";
 import { keys } from "../../state/queries";
 import { toast } from "../../state/toasts";
+import { Dialog, FormProblem } from "../frame/Dialog";
 import { TextField } from "../frame/Field";
 
 const NONE = "none";
@@ -86,12 +88,10 @@ function Options({ orders, isLoading, choice, onChoice }: OptionsProps) {
 }
 
 export function ResolveDialog({ trade, onDone }: { trade: Trade; onDone: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const [choice, setChoice] = useState("");
   const [number, setNumber] = useState("");
   const { orders, isLoading } = useForeignOrders(trade);
   const action = useTradeAction(resolve);
-  useEffect(() => dialog.current?.showModal(), []);
   const named = choice === OTHER ? number.trim() : choice;
   const isReady = named !== "" && (choice === NONE || /^[A-Za-z0-9-]{1,40}$/.test(named));
 
@@ -107,47 +107,37 @@ export function ResolveDialog({ trade, onDone }: { trade: Trade; onDone: () => v
     onDone();
   }
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: only keeps the row below from taking the click
-    <dialog
-      ref={dialog}
-      className="dialog wide"
-      aria-labelledby="resolve-title"
+    <Dialog
+      title={`What became of ${trade.ticker} ${contractText(trade)} ${trade.option_type}?`}
+      mode={trade.broker_mode}
+      account={accountText(trade.account_id, trade.account_name)}
+      wide
       onClose={onDone}
-      onClick={(event) => event.stopPropagation()}
     >
-      <div className="content">
-        <h2 id="resolve-title">
-          What became of {trade.ticker} {contractText(trade)} {trade.option_type}?
-        </h2>
-        <p className="muted">
-          The {roleText(unknownOrder(trade)?.role ?? "ENTRY").toLowerCase()} order got no clear answer. What you say is
-          checked at the broker before it counts.
-        </p>
-        <Options orders={orders} isLoading={isLoading} choice={choice} onChoice={setChoice} />
-        {choice === OTHER && <TextField label="The broker's order number" value={number} onChange={setNumber} />}
-        <p className="consequence" aria-live="polite">
-          {consequence(choice, trade)}
-        </p>
-        {action.problem && (
-          <p className="form-problem" role="alert">
-            {action.problem.message}
-          </p>
-        )}
-        <div className="buttons">
-          <button type="button" className="button" onClick={onDone}>
-            Keep asking
-          </button>
-          <button
-            type="button"
-            className="button primary"
-            disabled={!isReady || action.busy}
-            onClick={() => void confirm()}
-          >
-            {action.busy && <span className="spinner" aria-hidden="true" />}
-            {choice === NONE ? "It was never placed" : "It is this order"}
-          </button>
-        </div>
+      <p className="muted">
+        The {roleText(unknownOrder(trade)?.role ?? "ENTRY").toLowerCase()} order got no clear answer. What you say is
+        checked at the broker before it counts.
+      </p>
+      <Options orders={orders} isLoading={isLoading} choice={choice} onChoice={setChoice} />
+      {choice === OTHER && <TextField label="The broker's order number" value={number} onChange={setNumber} />}
+      <p className="consequence" aria-live="polite">
+        {consequence(choice, trade)}
+      </p>
+      <FormProblem>{action.problem?.message}</FormProblem>
+      <div className="buttons">
+        <button type="button" className="button" onClick={onDone}>
+          Keep asking
+        </button>
+        <button
+          type="button"
+          className="button primary"
+          disabled={!isReady || action.busy}
+          onClick={() => void confirm()}
+        >
+          {action.busy && <span className="spinner" aria-hidden="true" />}
+          {choice === NONE ? "It was never placed" : "It is this order"}
+        </button>
       </div>
-    </dialog>
+    </Dialog>
   );
 }

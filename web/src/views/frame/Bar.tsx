@@ -3,10 +3,9 @@
 import { type KeyboardEvent, useState } from "react";
 import type { SystemStatus } from "../../api/types";
 import { reloadAll } from "../../state/positions";
+import type { View } from "../../state/route";
 import { Synced, SyncNow } from "./SyncNow";
 import { Toggle } from "./Toggle";
-
-export type Tab = "open" | "history";
 
 function RefreshButton() {
   const [busy, setBusy] = useState(false);
@@ -22,8 +21,10 @@ function RefreshButton() {
   );
 }
 
+export type Tab = Exclude<View, "settings">;
+
 interface BarProps {
-  tab: Tab;
+  view: View;
   openCount: number | null;
   feeds: SystemStatus["feeds"];
   /** When the feeds' ages were told, by this browser's clock. */
@@ -39,11 +40,16 @@ const TABS: readonly (readonly [Tab, string])[] = [
   ["history", "Trade History"],
 ];
 
+/** The tab that takes the focus when tabbing through; the first while none is shown. */
+const focusable = (view: View): Tab => (view === "settings" ? "open" : view);
+
 /** The tab list, moved through with the arrow keys as the pattern asks. */
-function Tabs({ tab, openCount, onTab }: Pick<BarProps, "tab" | "openCount" | "onTab">) {
+function Tabs({ view, openCount, onTab }: Pick<BarProps, "view" | "openCount" | "onTab">) {
   function move(event: KeyboardEvent<HTMLDivElement>) {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    const next = tab === "open" ? "history" : "open";
+    const step = event.key === "ArrowRight" ? 1 : -1;
+    const at = TABS.findIndex(([name]) => name === focusable(view));
+    const next = TABS[(at + step + TABS.length) % TABS.length]?.[0] ?? "open";
     onTab(next);
     document.getElementById(`tab-${next}`)?.focus();
   }
@@ -56,9 +62,9 @@ function Tabs({ tab, openCount, onTab }: Pick<BarProps, "tab" | "openCount" | "o
           type="button"
           className="tab"
           role="tab"
-          aria-selected={name === tab}
+          aria-selected={name === view}
           aria-controls="portfolio"
-          tabIndex={name === tab ? 0 : -1}
+          tabIndex={name === focusable(view) ? 0 : -1}
           onClick={() => onTab(name)}
         >
           {text}
@@ -69,10 +75,10 @@ function Tabs({ tab, openCount, onTab }: Pick<BarProps, "tab" | "openCount" | "o
   );
 }
 
-export function Bar({ tab, openCount, feeds, feedsAt, autoRefresh, onAutoRefresh, onTab, onNewTrade }: BarProps) {
+export function Bar({ view, openCount, feeds, feedsAt, autoRefresh, onAutoRefresh, onTab, onNewTrade }: BarProps) {
   return (
     <div className="bar">
-      <Tabs tab={tab} openCount={openCount} onTab={onTab} />
+      <Tabs view={view} openCount={openCount} onTab={onTab} />
       <span className="spring" />
       <Synced feeds={feeds} feedsAt={feedsAt} />
       <SyncNow />

@@ -1,17 +1,11 @@
-// The top line: which money this is, whether the market and the live link are up, sounds, and who is signed in.
+// The line below the band: whether the market and the live link are up, sounds, settings, and who is signed in.
 
-import type { BrokerMode, MarketStatus } from "../../api/types";
+import type { MarketStatus } from "../../api/types";
 import { clockTime } from "../../format/time";
 import { signOut } from "../../state/session";
 import type { StreamState } from "../../state/stream";
 import { Logo } from "./Logo";
 import { Toggle } from "./Toggle";
-
-export const MODES: Record<BrokerMode, { name: string; money: string }> = {
-  PAPER: { name: "PAPER", money: "simulated money" },
-  TRADIER_SANDBOX: { name: "SANDBOX", money: "Tradier test money" },
-  TRADIER_LIVE: { name: "LIVE", money: "real money" },
-};
 
 const MARKET: Record<string, string> = {
   open: "Market open",
@@ -27,18 +21,17 @@ function marketText(market: MarketStatus): string {
 }
 
 function LinkState({ state, autoRefresh }: { state: StreamState; autoRefresh: boolean }) {
-  if (state === "live") return <span className="link-state">Live</span>;
+  if (state === "live") return <span className="link-state">Streaming</span>;
   if (state === "connecting") return <span className="link-state waiting">Connecting</span>;
   return (
     <span className={autoRefresh ? "link-state waiting" : "link-state off"}>
-      {autoRefresh ? "Reconnecting" : "Not live"}
+      {autoRefresh ? "Reconnecting" : "Not streaming"}
     </span>
   );
 }
 
 interface HeaderProps {
   username: string;
-  mode: BrokerMode | null;
   market: MarketStatus | null;
   stream: StreamState;
   autoRefresh: boolean;
@@ -46,15 +39,10 @@ interface HeaderProps {
   onSounds: (on: boolean) => void;
 }
 
-export function Header({ username, mode, market, stream, autoRefresh, sounds, onSounds }: HeaderProps) {
+export function Header({ username, market, stream, autoRefresh, sounds, onSounds }: HeaderProps) {
   return (
     <header className="header">
       <Logo />
-      {mode && (
-        <span className="mode">
-          {MODES[mode].name} <small>{MODES[mode].money}</small>
-        </span>
-      )}
       <span className="spring" />
       {market && (
         <span className={`link-state market ${market.state.toLowerCase() === "open" ? "" : "closed"}`}>
@@ -64,6 +52,9 @@ export function Header({ username, mode, market, stream, autoRefresh, sounds, on
       <LinkState state={stream} autoRefresh={autoRefresh} />
       <Toggle label="Sounds" on={sounds} onChange={onSounds} />
       <span className="muted user">{username}</span>
+      <a className="button small" href="#settings">
+        Settings
+      </a>
       <button type="button" className="button small" onClick={() => void signOut()}>
         Log out
       </button>

@@ -1,38 +1,83 @@
-// The signed-in page: header, banners, tabs, the chosen view and the order ticket beside it.
+// The signed-in page: the mode's band, header, banners, tabs, the chosen view and the order ticket beside it.
 
-import { useState, useSyncExternalStore } from "react";
+import { useEffect, useState } from "react";
+import { titleOf } from "../../format/mode";
 import { loading, positions } from "../../state/positions";
 import { useBanners, useFreshness, useIncidents, useListRetry, useSystemStatus } from "../../state/refresh";
+import { go, useRoute } from "../../state/route";
 import { useSettings, useSettingsChange } from "../../state/session";
 import { useStore } from "../../state/store";
 import { streamState } from "../../state/stream";
 import { TradeHistory } from "../history/TradeHistory";
 import { OpenPositions } from "../positions/OpenPositions";
+import { Band } from "../safety/Band";
+import { SettingsView } from "../settings/SettingsView";
 import { Ticket } from "../ticket/Ticket";
 import { Banners } from "./Banners";
-import { Bar, type Tab } from "./Bar";
+import { Bar } from "./Bar";
 import { Header } from "./Header";
 import { Incidents } from "./Incidents";
 
-function subscribeToHash(listener: () => void): () => void {
-  window.addEventListener("hashchange", listener);
-  return () => window.removeEventListener("hashchange", listener);
+/** Say the mode in the browser's tab as long as somebody is signed in. */
+function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = title;
+    return () => {
+      document.title = "Bookend";
+    };
+  }, [title]);
 }
 
-/** The tab lives in the address, so that reload and the back button keep it. */
-function useTab(): [Tab, (tab: Tab) => void] {
-  const hash = useSyncExternalStore(subscribeToHash, () => window.location.hash);
-  return [
-    hash === "#history" ? "history" : "open",
-    (tab) => {
-      window.location.hash = tab;
-    },
-  ];
+interface MainProps {
+  settings: ReturnType<typeof useSettings>;
+}
+
+/** The chosen view, with the ticket beside it while one is being written. */
+function Main({ settings }: MainProps) {
+  const { view, section } = useRoute();
+  const [ticketOpen, setTicketOpen] = useState(false);
+  const mode = settings.data?.broker_mode ?? null;
+  const openTicket = () => setTicketOpen(true);
+  return (
+    <>
+      <TabBar settings={settings} onNewTrade={openTicket} />
+      <main className={ticketOpen ? "page with-ticket" : "page"}>
+        {view === "settings" ? (
+          <SettingsView section={section} settings={settings} />
+        ) : (
+          <div id="portfolio" role="tabpanel" aria-labelledby={`tab-${view}`}>
+            {view === "history" ? <TradeHistory mode={mode} /> : <OpenPositions mode={mode} onNewTrade={openTicket} />}
+          </div>
+        )}
+        {ticketOpen && <Ticket settings={settings.data ?? null} onClose={() => setTicketOpen(false)} />}
+      </main>
+    </>
+  );
+}
+
+function TabBar({ settings, onNewTrade }: MainProps & { onNewTrade: () => void }) {
+  const { view } = useRoute();
+  const change = useSettingsChange();
+  const autoRefresh = settings.data?.auto_refresh ?? true;
+  const status = useSystemStatus(autoRefresh);
+  const { trades } = useStore(positions);
+  const { loaded } = useStore(loading);
+  return (
+    <Bar
+      view={view}
+      openCount={loaded ? trades.length : null}
+      feeds={status.data?.feeds ?? []}
+      feedsAt={status.dataUpdatedAt}
+      autoRefresh={autoRefresh}
+      onAutoRefresh={(on) => change.mutate({ auto_refresh: on })}
+      onTab={go}
+      onNewTrade={onNewTrade}
+    />
+  );
 }
 
 export function Portfolio({ username }: { username: string }) {
-  const [tab, setTab] = useTab();
-  const [ticketOpen, setTicketOpen] = useState(false);
+  const { view } = useRoute();
   const settings = useSettings();
   const change = useSettingsChange();
   const autoRefresh = settings.data?.auto_refresh ?? true;
@@ -42,13 +87,13 @@ export function Portfolio({ username }: { username: string }) {
   const incidents = useIncidents();
   const stream = useStore(streamState);
   const { trades } = useStore(positions);
-  const { loaded } = useStore(loading);
   const mode = settings.data?.broker_mode ?? null;
+  useTitle(titleOf(mode, 0, false));
   return (
-    <div className="shell" data-mode={mode ?? "PAPER"}>
+    <div className="shell" data-mode={mode ?? undefined} data-view={view}>
+      <Band settings={settings.data ?? null} trades={trades} />
       <Header
         username={username}
-        mode={mode}
         market={status.data?.market ?? null}
         stream={stream}
         autoRefresh={autoRefresh}
@@ -57,26 +102,7 @@ export function Portfolio({ username }: { username: string }) {
       />
       <Banners banners={useBanners(status)} market={status.data?.market ?? null} />
       <Incidents incidents={incidents.data ?? []} openTrades={new Set(trades.map((trade) => trade.id))} />
-      <Bar
-        tab={tab}
-        openCount={loaded ? trades.length : null}
-        feeds={status.data?.feeds ?? []}
-        feedsAt={status.dataUpdatedAt}
-        autoRefresh={autoRefresh}
-        onAutoRefresh={(on) => change.mutate({ auto_refresh: on })}
-        onTab={setTab}
-        onNewTrade={() => setTicketOpen(true)}
-      />
-      <main className={ticketOpen ? "page with-ticket" : "page"}>
-        <div id="portfolio" role="tabpanel" aria-labelledby={`tab-${tab}`}>
-          {tab === "open" ? (
-            <OpenPositions mode={mode} onNewTrade={() => setTicketOpen(true)} />
-          ) : (
-            <TradeHistory mode={mode} />
-          )}
-        </div>
-        {ticketOpen && <Ticket settings={settings.data ?? null} onClose={() => setTicketOpen(false)} />}
-      </main>
+      <Main settings={settings} />
     </div>
   );
 }

@@ -1,11 +1,12 @@
 // The question before a position is sold. The trade may change while it is open: the version of the moment is what is sent.
 
-import { useEffect, useRef } from "react";
 import { close, sightingOf } from "../../api/trades";
 import type { Trade } from "../../api/types";
 import { dollars, parseDecimal, price } from "../../format/decimal";
+import { accountText } from "../../format/mode";
 import { contractText } from "../../format/trade";
 import { sayIfWaiting, useTradeAction } from "../../state/actions";
+import { Dialog, FormProblem } from "../frame/Dialog";
 
 function consequence(trade: Trade): string {
   const count = `${trade.filled_qty} ${trade.filled_qty === 1 ? "contract is" : "contracts are"}`;
@@ -17,9 +18,7 @@ function consequence(trade: Trade): string {
 }
 
 export function CloseDialog({ trade, onDone }: { trade: Trade; onDone: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const action = useTradeAction(close);
-  useEffect(() => dialog.current?.showModal(), []);
 
   async function confirm() {
     const outcome = await action.run(sightingOf(trade));
@@ -27,35 +26,24 @@ export function CloseDialog({ trade, onDone }: { trade: Trade; onDone: () => voi
     if (outcome.kind !== "failed") onDone();
   }
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: only keeps the row below from taking the click
-    <dialog
-      ref={dialog}
-      className="dialog"
-      aria-labelledby="close-title"
+    <Dialog
+      title={`Close ${trade.ticker} ${contractText(trade)} ${trade.option_type}`}
+      mode={trade.broker_mode}
+      account={accountText(trade.account_id, trade.account_name)}
       onClose={onDone}
-      onClick={(event) => event.stopPropagation()}
     >
-      <div className="content">
-        <h2 id="close-title">
-          Close {trade.ticker} {contractText(trade)} {trade.option_type}
-        </h2>
-        <p>Are you sure you want to close {trade.ticker} at market price?</p>
-        <p className="muted">{consequence(trade)}</p>
-        {action.problem && (
-          <p className="form-problem" role="alert">
-            {action.problem.message}
-          </p>
-        )}
-        <div className="buttons">
-          <button type="button" className="button" onClick={onDone}>
-            Keep it
-          </button>
-          <button type="button" className="button danger solid" disabled={action.busy} onClick={() => void confirm()}>
-            {action.busy && <span className="spinner" aria-hidden="true" />}
-            Close at market
-          </button>
-        </div>
+      <p>Are you sure you want to close {trade.ticker} at market price?</p>
+      <p className="muted">{consequence(trade)}</p>
+      <FormProblem>{action.problem?.message}</FormProblem>
+      <div className="buttons">
+        <button type="button" className="button" onClick={onDone}>
+          Keep it
+        </button>
+        <button type="button" className="button danger solid" disabled={action.busy} onClick={() => void confirm()}>
+          {action.busy && <span className="spinner" aria-hidden="true" />}
+          Close at market
+        </button>
       </div>
-    </dialog>
+    </Dialog>
   );
 }

@@ -2,7 +2,7 @@
 
 import type { BrokerMode, Trade } from "../../api/types";
 import { contractText } from "../../format/trade";
-import { MODES } from "../frame/Header";
+import { ModeChip } from "../safety/Band";
 
 interface ContractProps {
   trade: Trade;
@@ -30,7 +30,7 @@ export function Contract({ trade, mode, expanded, onToggle }: ContractProps) {
       </span>
       <span>
         <b>{trade.ticker}</b> <span className="muted">× {held}</span>
-        {mode && trade.broker_mode !== mode && <span className="muted"> · {MODES[trade.broker_mode].name}</span>}
+        {trade.broker_mode !== mode && <ModeChip mode={trade.broker_mode} />}
         <span className="sub">
           {contractText(trade)} <span className={`side ${trade.option_type.toLowerCase()}`}>{trade.option_type}</span>
         </span>

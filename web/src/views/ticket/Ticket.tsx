@@ -2,18 +2,25 @@
 
 import { useEffect, useState } from "react";
 import { newKey } from "../../api/idempotency";
-import type { ChainOption, Settings, Trade } from "../../api/types";
+import type { BrokerMode, ChainOption, Settings, Trade } from "../../api/types";
 import { bodyOf, type Draft, EMPTY_DRAFT, nearestStrike, problemsOf } from "../../state/draft";
 import { type TicketMarket, useTicketMarket } from "../../state/ticket";
 import { TicketForm } from "./TicketForm";
 import { TicketOutcome } from "./TicketOutcome";
 import { TicketReview } from "./TicketReview";
 
+/** Which money the order was reviewed for. It goes nowhere else: the request names the account. */
+export interface Money {
+  mode: BrokerMode;
+  accountId: string | null;
+}
+
 export interface Review {
   draft: Draft;
   quote: ChainOption;
   quotedAt: string;
   key: string;
+  money: Money;
 }
 
 type Step = { name: "form" } | { name: "review"; review: Review } | { name: "outcome"; trade: Trade; status: number };
@@ -53,8 +60,9 @@ export function Ticket({ settings, onClose }: TicketProps) {
   function review() {
     setTried(true);
     const { quote, chain } = market;
-    if (!quote || !chain || Object.keys(problemsOf(draft, quote)).length > 0) return;
-    setStep({ name: "review", review: { draft, quote, quotedAt: chain.as_of, key: newKey() } });
+    if (!settings || !quote || !chain || Object.keys(problemsOf(draft, quote)).length > 0) return;
+    const money: Money = { mode: settings.broker_mode, accountId: settings.account_id };
+    setStep({ name: "review", review: { draft, quote, quotedAt: chain.as_of, key: newKey(), money } });
   }
 
   function startOver() {
@@ -76,7 +84,7 @@ export function Ticket({ settings, onClose }: TicketProps) {
       {step.name === "review" && (
         <TicketReview
           review={step.review}
-          body={bodyOf(step.review.draft)}
+          body={bodyOf(step.review.draft, step.review.money.accountId)}
           settings={settings}
           onBack={() => setStep({ name: "form" })}
           onAnswer={(trade, status) => setStep({ name: "outcome", trade, status })}

@@ -5,13 +5,14 @@ import { asProblem, type Problem } from "../../api/problem";
 import { place } from "../../api/trades";
 import type { PlaceBody, Settings, Trade } from "../../api/types";
 import { dollars, price } from "../../format/decimal";
+import { accountText, isLive, MODES } from "../../format/mode";
 import { ageSeconds, duration, expiryText } from "../../format/time";
 import { strikeText } from "../../format/trade";
+import { useAccounts } from "../../state/accounts";
 import { useNow } from "../../state/clock";
 import { reckon, rewardToRisk } from "../../state/draft";
 import { learn } from "../../state/positions";
-import { MODES } from "../frame/Header";
-import type { Review } from "./Ticket";
+import type { Money, Review } from "./Ticket";
 
 const OLD_S = 60;
 
@@ -58,17 +59,22 @@ function Sums({ review }: { review: Review }) {
   );
 }
 
-function ModeLine({ settings }: { settings: Settings | null }) {
-  if (!settings) return null;
-  const { name, money } = MODES[settings.broker_mode];
-  const sentence = `${money.charAt(0).toUpperCase()}${money.slice(1)}`;
+function ModeLine({ money }: { money: Money }) {
+  const accounts = useAccounts();
+  const name = accounts.data?.find((line) => line.account_id === money.accountId)?.account_name;
+  const words = MODES[money.mode];
+  const sentence = `${words.money.charAt(0).toUpperCase()}${words.money.slice(1)}`;
   return (
-    <p className="mode-line">
-      <b>{name}</b> {sentence}
-      {settings.account_id ? `, account ${settings.account_id}.` : "."}
+    <p className="mode-line" data-mode={money.mode}>
+      <b>{words.name}</b> {sentence},{" "}
+      {money.accountId ? `account ${accountText(money.accountId, name)}` : "no account yet"}
     </p>
   );
 }
+
+/** Whether the settings have gone to other money since the order was reviewed. */
+const isElsewhere = (money: Money, settings: Settings | null): boolean =>
+  settings === null || settings.broker_mode !== money.mode || settings.account_id !== money.accountId;
 
 function QuoteWarning({ quotedAt }: { quotedAt: string }) {
   const age = ageSeconds(quotedAt, useNow());
@@ -76,8 +82,7 @@ function QuoteWarning({ quotedAt }: { quotedAt: string }) {
   return <p className="form-problem">The quote is {duration(age)} old. Go back for a fresh one.</p>;
 }
 
-const placeWord = (settings: Settings | null): string =>
-  settings?.broker_mode === "TRADIER_LIVE" ? "Place with real money" : "Place order";
+const placeWord = (money: Money): string => (isLive(money.mode) ? "Place with real money" : "Place order");
 
 function exitsText(body: PlaceBody): string {
   if (body.sl_price && body.tp_price)
@@ -116,12 +121,19 @@ interface TicketReviewProps {
 
 export function TicketReview({ review, body, settings, onBack, onAnswer }: TicketReviewProps) {
   const { busy, problem, send } = usePlacing(body, review.key, onAnswer);
-  const canSend = problem === null || problem.isRetriable;
+  const { money } = review;
+  const isMoved = isElsewhere(money, settings);
+  const canSend = (problem === null || problem.isRetriable) && !isMoved;
   return (
     <div className="body">
       <Sums review={review} />
-      <ModeLine settings={settings} />
+      <ModeLine money={money} />
       <p className={body.sl_price ? "muted" : "warn"}>{exitsText(body)}</p>
+      {isMoved && (
+        <p className="form-problem" role="alert">
+          New trades go to another account now. Nothing was sent: go back and review the order for it.
+        </p>
+      )}
       {problem === null && <QuoteWarning quotedAt={review.quotedAt} />}
       {problem && (
         <p className="form-problem" role="alert">
@@ -135,7 +147,7 @@ export function TicketReview({ review, body, settings, onBack, onAnswer }: Ticke
         </button>
         <button type="button" className="button primary" disabled={busy || !canSend} onClick={() => void send()}>
           {busy && <span className="spinner" aria-hidden="true" />}
-          {problem?.isRetriable ? "Try again" : placeWord(settings)}
+          {problem?.isRetriable ? "Try again" : placeWord(money)}
         </button>
       </div>
     </div>

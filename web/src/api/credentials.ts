@@ -1,0 +1,20 @@
+// Broker accounts and their tokens. A token goes in and never comes back.
+
+import { data, http } from "./client";
+import type { BrokerMode, CredentialsBody, CredentialsTest, StoredCredentials } from "./types";
+
+export function storeCredentials(body: CredentialsBody): Promise<StoredCredentials> {
+  return data(http.PUT("/api/settings/credentials", { body }));
+}
+
+export interface Trial {
+  broker_mode: BrokerMode;
+  account_id: string;
+  /** The token to try; the stored one when left out. */
+  token?: string;
+}
+
+/** Ask the broker whether a token opens the account; nothing is stored. */
+export function testCredentials(body: Trial): Promise<CredentialsTest> {
+  return data(http.POST("/api/settings/credentials/test", { body }));
+}

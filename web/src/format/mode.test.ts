@@ -1,0 +1,24 @@
+import { expect, it } from "vitest";
+import { aTrade } from "../state/example";
+import { accountText, elsewhereText, titleOf } from "./mode";
+
+it("puts the money first in the browser's tab", () => {
+  expect(titleOf("TRADIER_LIVE", 0, false)).toBe("LIVE · Bookend");
+  expect(titleOf("PAPER", 2, true)).toBe("KILL SWITCH ON · PAPER · (2) · Bookend");
+  expect(titleOf(null, 0, false)).toBe("Bookend");
+});
+
+it("says which open trades lie in other money than the page's", () => {
+  const live = aTrade({ id: "l", broker_mode: "TRADIER_LIVE" });
+  const sandbox = aTrade({ id: "s", broker_mode: "TRADIER_SANDBOX" });
+  expect(elsewhereText("PAPER", [aTrade()])).toBe("");
+  expect(elsewhereText("PAPER", [aTrade(), live])).toBe("1 LIVE trade is open too");
+  expect(elsewhereText("PAPER", [live, live, sandbox])).toBe("1 SANDBOX and 2 LIVE trades are open too");
+  expect(elsewhereText("TRADIER_LIVE", [live, aTrade()])).toBe("1 PAPER trade is open too");
+});
+
+it("names an account by its name and its number", () => {
+  expect(accountText("6YA53920", "Main")).toBe("Main · 6YA53920");
+  expect(accountText("6YA53920", null)).toBe("6YA53920");
+  expect(accountText(null, null)).toBe("no account yet");
+});
