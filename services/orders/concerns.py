@@ -19,7 +19,7 @@ from libs.common.messages.vocabulary import (
     Severity,
     TradeStatus,
 )
-from services.orders import closing, protection
+from services.orders import closing, oversold, protection
 from services.orders.beside import OpenConcern
 from services.orders.steps import Moment
 from services.orders.trade import Group, View
@@ -153,12 +153,17 @@ def next_look(view: View, moment: Moment) -> datetime | None:
     told = trade.settlement is Settlement.EXERCISED or trade.status is not TradeStatus.CLOSED
     settled = moment.at(trade.settling_at, moment.waits.exercised_alarm_s) if told else None
     selling = moment.at(_selling_since(view), moment.waits.cancel_alarm_s)
-    return min((at for at in (bare, settled, selling) if at is not None), default=None)
+    shares = [moment.at(order.created_at, moment.waits.exercised_alarm_s) for order in oversold.assigned(view)]
+    return min((at for at in (bare, settled, selling, *shares) if at is not None), default=None)
 
 
 def _exercised(view: View, moment: Moment) -> tuple[Found, ...]:
     """Tell for a few days that there are shares now where there was an option."""
     trade = view.trade
+    late = [o for o in oversold.assigned(view) if moment.at(o.created_at, moment.waits.exercised_alarm_s) is not None]
+    if late:
+        text = f"{trade.occ_symbol}: {late[0].qty} sold beyond the holding were {late[0].reason}"
+        return (Found("exercised", Severity.WARNING, text),)
     is_news = moment.at(trade.settling_at, moment.waits.exercised_alarm_s) is not None
     if trade.settlement is not Settlement.EXERCISED or not is_news:
         return ()

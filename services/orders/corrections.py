@@ -60,5 +60,7 @@ def of_orders(view: View, now: datetime) -> View:
     if not covered:
         return append(view, PRICE, difference, "the broker corrected what an order of it was executed at", now)
     qty = sum(order.filled_qty for order in covered)
-    prices = " and ".join(str(order.avg_price) for order in covered)
-    return append(view, SHORT, difference, f"{qty} sold beyond what was held, bought back at {prices}", now)
+    prices = " and ".join(str(order.avg_price) for order in covered if order.broker_order_id)
+    ends = [f"bought back at {prices}"] if prices else []
+    ends += [order.reason for order in covered if order.reason and not order.broker_order_id]
+    return append(view, SHORT, difference, f"{qty} sold beyond what was held, {'; '.join(ends)}", now)

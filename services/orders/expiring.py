@@ -26,7 +26,7 @@ from libs.common.messages.vocabulary import (
 from libs.market import calendar, products
 from libs.market.options import OccSymbol, OptionType
 from libs.market.products import SettlementKind
-from services.orders import protecting
+from services.orders import oversold, protecting
 from services.orders.repairing import Beside
 from services.orders.results import Ending
 from services.orders.steps import EndAction, FailClose, Moment, Read, Step, Void, Wait, unanswered
@@ -75,9 +75,9 @@ def next_look(view: View, moment: Moment, last_trade_at: datetime | None = None)
 
     Time: real; `last_trade_at` is when the venue's clock will reach it, None where that is not known.
     """
-    if view.trade.status is TradeStatus.CLOSED:
-        return None
     since, waits = view.trade.settling_at, moment.waits
+    if view.trade.status is TradeStatus.CLOSED:
+        return moment.now + timedelta(seconds=waits.settling_last_s) if oversold.is_short(view) else None
     if since is None:
         soon = moment.now + timedelta(seconds=waits.expiry_look_s)
         return soon if last_trade_at is None or last_trade_at <= moment.now else min(soon, last_trade_at)
@@ -90,7 +90,7 @@ def phase(view: View, market_at: datetime, underlying: Decimal | None = None) ->
     contract = contract_of(view)
     last = products.last_trade_at(contract)
     if view.trade.status is TradeStatus.CLOSED:
-        return Phase.FAR
+        return Phase.SETTLING if oversold.is_short(view) and market_at >= last else Phase.FAR
     if market_at >= last:
         return Phase.SETTLING if view.trade.settling_at is not None else Phase.OVER
     if market_at < begins_at(contract, view.policy.expiry_flatten_min):
@@ -181,6 +181,28 @@ def judged(view: View, truth: Truth, market_at: datetime) -> Ending | None:
     return _ending(view, contract, worth, market_at, TriggerPrecision.ESTIMATED) if is_late else None
 
 
+def judged_short(view: View, truth: Truth, market_at: datetime) -> Ending | None:
+    """Say what it cost that more was sold than held when the contract ended; None while nobody can know."""
+    contract = contract_of(view)
+    over = market_at >= products.last_trade_at(contract)
+    if not (over and oversold.is_short(view) and is_quiet(view)):
+        return None
+    is_late = market_at >= estimated_from(contract)
+    close = _official_close(truth.quote, is_late=is_late)
+    if close is None:
+        return None
+    worth = intrinsic(contract, close)
+    shown = truth.contract_qty == 0 and market_at >= products.settles_at(contract)
+    # An assigned put buys shares, and they show; how many shares an assigned call sold from, nobody knows.
+    buys_shares = worth > 0 and contract.option_type is OptionType.PUT
+    if buys_shares and products.settlement(contract).kind is SettlementKind.PHYSICAL:
+        shown = shown and truth.share_qty >= -view.held_qty * view.trade.multiplier
+    if not shown and not is_late:
+        return None
+    precision = TriggerPrecision.OFFICIAL_CLOSE if shown else TriggerPrecision.ESTIMATED
+    return _short_ending(view, contract, worth, market_at, precision)
+
+
 def _sold_by_the_broker(view: View, truth: Truth) -> Ending | None:
     """Find a sale in the contract that is nobody's of ours, later than our buying, and takes all that is held."""
     ours = {order.broker_order_id for order in view.orders} | {order.group_order_id for order in view.orders}
@@ -242,4 +264,24 @@ def _ending(
         ended_at=at,
         settlement=Settlement.CASH if cash else Settlement.EXERCISED,
         words=f"{contract} {told}, worth {worth} a share at {contract.strike}",
+    )
+
+
+def _short_ending(
+    view: View, contract: OccSymbol, worth: Decimal, market_at: datetime, precision: TriggerPrecision
+) -> Ending:
+    in_shares = worth > 0 and products.settlement(contract).kind is SettlementKind.PHYSICAL
+    shares = -view.held_qty * view.trade.multiplier
+    if in_shares:
+        verb = "sold" if contract.option_type is OptionType.CALL else "bought"
+        told = f"assigned: {shares} shares of {view.trade.ticker} {verb} at {contract.strike}, worth {worth} a share"
+    else:
+        told = f"settled in cash at {worth}" if worth else "expired worthless"
+    return Ending(
+        reason=CloseReason.EXPIRED_ITM if worth else CloseReason.EXPIRED_OTM,
+        price=worth,
+        precision=precision,
+        ended_at=min(market_at, products.settles_at(contract)),
+        settlement=Settlement.EXERCISED if in_shares else Settlement.CASH if worth else None,
+        words=f"{told} (an estimate)" if precision is TriggerPrecision.ESTIMATED else told,
     )

@@ -20,12 +20,13 @@ from libs.common.jobs import Job, job
 from libs.common.messages.vocabulary import BrokerMode, CloseReason
 from libs.market import calendar, products
 from libs.market.options import OccSymbol
-from services.orders import asking, concerns, expiring, lifecycle, saving, store, store_flows, talk
+from services.orders import asking, concerns, expiring, lifecycle, oversold, repairing, saving, store, store_flows, talk
 from services.orders.deps import Deps
 from services.orders.evidence import holding_of
 from services.orders.expiring import Phase, Truth
 from services.orders.flow import JOB
 from services.orders.plan import is_running
+from services.orders.repairing import Looked
 from services.orders.steps import Moment
 from services.orders.trade import ActionState, View
 
@@ -44,6 +45,7 @@ class _Seen:
     last_trade_at: datetime | None
     """When the venue reaches it, in real time."""
     truth: Truth | None = None
+    positions: tuple[PositionReport, ...] = ()
 
 
 @job(FIND, lease_s=20.0, concurrency=1)
@@ -119,7 +121,7 @@ async def _seen(view: View, broker: BrokerProvider, deps: Deps) -> _Seen:
         return seen
     orders, positions = await broker.orders(), await broker.positions()
     truth = replace(_truth(view, positions, quote, orders), beside=await deps.beside(view))
-    return replace(seen, truth=truth)
+    return replace(seen, truth=truth, positions=positions)
 
 
 def _truth(
@@ -140,9 +142,19 @@ def _done(view: View, seen: _Seen, moment: Moment) -> View:
     if where is Phase.OVER and expiring.can_settle(view):
         return lifecycle.settling(view, moment.now)
     if where is Phase.SETTLING and seen.truth is not None:
+        if oversold.is_short(view):
+            return _short_ended(view, seen, seen.truth, moment)
         ending = expiring.judged(view, seen.truth, seen.market_at)
         return view if ending is None else lifecycle.ended_without_order(view, ending, moment.now)
     return view
+
+
+def _short_ended(view: View, seen: _Seen, truth: Truth, moment: Moment) -> View:
+    """End a sale beyond the holding: by who bought it back after all, else by what the contract was worth."""
+    looked = Looked(seen.positions, truth.orders, beside=truth.beside)
+    view = repairing.known(view, looked, moment, new_id=new_id)
+    ending = expiring.judged_short(view, truth, seen.market_at)
+    return view if ending is None else oversold.settled(view, ending, order_id=new_id(), now=moment.now)
 
 
 def _flattened(view: View, moment: Moment) -> View:

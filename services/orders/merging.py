@@ -101,6 +101,32 @@ def foreign(
     )
 
 
+def unsent(
+    view: View, kind: str, words: str, *, qty: int, price: Decimal, order_id: str, at: datetime, now: datetime
+) -> Order:
+    """Return a purchase that no order made: what was sold too much ended so, at this price."""
+    return Order(
+        id=order_id,
+        trade_id=view.trade.id,
+        username=view.trade.username,
+        role=OrderRole.COVER,
+        tag=f"{NOT_OURS}{kind}-{order_id}",
+        status=OrderStatus.FILLED,
+        sent_as=Group.FOREIGN,
+        type=OrderType.MARKET,
+        duration=Duration.DAY,
+        qty=qty,
+        filled_qty=qty,
+        avg_price=price,
+        reason=words,
+        created_at=now,
+        answered_at=now,
+        filled_at=at,
+        fill_seen_at=now,
+        ended_at=at,
+    )
+
+
 def surplus(known: Order, now: Order) -> Order:
     """Return what an order executed beyond what was known of it, as an order that is over."""
     qty = now.filled_qty - known.filled_qty

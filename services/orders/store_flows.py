@@ -43,20 +43,22 @@ where o.type = 'stop_limit' and o.status in ('WORKING', 'PARTIAL') and o.role = 
 and ($1::boolean or m.current_price is null or m.current_price <= o.stop * 1.25 or o.triggered_at is not null)
 """
 
-_EXPIRING = """
+_SHORT = "select c.trade_id from orders.concerns c where c.kind = 'short' and c.ended_at is null"
+_EXPIRING = f"""
 select coalesce(json_agg(json_build_array(t.id, t.username, t.occ_symbol,
     coalesce((s.settings->>'expiry_flatten_min')::int, 30))), '[]')::text
 from orders.trades t
 left join orders.trading_settings s on s.username = t.username
 left join orders.jobs j on j.kind = 'expiry' and j.key = t.id and j.due_at < 'infinity'
-where t.status <> 'CLOSED' and t.broker_mode = $1 and t.expiry <= $2::text::date and j.key is null
-"""
+where (t.status <> 'CLOSED' or t.id in ({_SHORT}))
+and t.broker_mode = $1 and t.expiry <= $2::text::date and j.key is null
+"""  # noqa: S608 - built of constants
 
-_ANY_OPEN = """
+_ANY_OPEN = f"""
 select coalesce(json_agg(json_build_array(t.broker_mode, t.id, t.username)), '[]')::text
 from (select distinct on (broker_mode) broker_mode, id, username from orders.trades
-      where status <> 'CLOSED' order by broker_mode, id desc) t
-"""
+      where status <> 'CLOSED' or id in ({_SHORT}) order by broker_mode, id desc) t
+"""  # noqa: S608 - built of constants
 
 
 async def expiring(unit: Unit, mode: BrokerMode, until: date) -> list[tuple[str, str, str, int]]:

@@ -44,7 +44,7 @@ class Group(StrEnum):
     OCO = "oco"
     OTOCO = "otoco"
     FOREIGN = "foreign"
-    """Not sent by us: somebody else's order that sold, or bought back, what the trade had."""
+    """Not sent by us: somebody else's order that sold, or bought back, what the trade had; without an id, none did."""
 
 
 class ActionKind(StrEnum):

@@ -91,7 +91,7 @@ def _explained(orders: list[dict[str, Any]], broker: list[dict[str, Any]], their
     there = _flat(broker)
     taken: Counter[str] = Counter()
     for order in orders:
-        if order["sent_as"] != "foreign":
+        if order["sent_as"] != "foreign" or order["broker_order_id"] is None:
             continue
         flat = there[order["broker_order_id"]]
         assert flat["id"] in theirs, "one of ours taken for somebody else's"

@@ -13,7 +13,7 @@ import pytest
 from libs.common.errors import IllegalTransition
 from libs.common.ids import new_id
 from libs.common.messages.orders import CloseTrade
-from libs.common.testing import TestDatabase
+from libs.common.testing import TestDatabase, eventually
 from libs.market.options import OccSymbol, OptionType
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import House, a_house
@@ -98,6 +98,36 @@ async def test_what_is_in_the_money_becomes_shares_and_says_so(expiring: House) 
     raised = [data for topic, data in await expiring.facts() if topic == "concern_raised"]
     assert "you now hold 200 shares of AAPL" in raised[-1]["text"]
     await check(expiring)
+
+
+async def test_a_short_that_outlives_its_contract_ends_with_it_and_blocks_no_entry_any_more(expiring: House) -> None:
+    await no_flatten(expiring)
+    trade = await holding(expiring, "100")
+    await expiring.fault("status_500", path=r"/orders$", times=1000)
+    [group] = [order for order in await expiring.sim.orders(expiring.account_id) if order["class"] == "oco"]
+    await expiring.happens("double_fill", order_id=group["id"])
+    await expiring.sync()
+    closed = await expiring.until(trade["id"], status="CLOSED")
+    assert "short" in await expiring.wrong(trade["id"])
+    await expiring.sim.control("price", symbol="AAPL", price="106.50")
+    await expiring.sim.control("clock", now=at(FRIDAY, "16:05"))
+
+    async def settled() -> list[dict[str, Any]]:
+        return await expiring.corrected(trade["id"])
+
+    [correction] = await eventually(settled, within_s=12)
+    brought = sum(
+        Decimal(str(o["avg_price"])) * o["filled_qty"] for o in (await expiring.trade(trade["id"]))["orders"][1:3]
+    )
+    final = (brought - (Decimal("4.20") + Decimal("6.50")) * 2) * 100
+    assert closed["realized_pnl"] + correction["amount_usd"] == final
+    assert await expiring.wrong(trade["id"]) == {"exercised"}
+    await expiring.sim.clear_faults()
+    await check(expiring)
+    expiring.contract = await expiring.sim.contract(right=OptionType.PUT)
+    await expiring.pin("4.00", "4.20")
+    await expiring.sim.control("clock", now=at(MONDAY, "10:00"))
+    assert await expiring.protected()
 
 
 async def test_it_settles_until_the_broker_shows_how_it_ended(expiring: House) -> None:

@@ -1,0 +1,111 @@
+"""More sold than bought, and no cover of ours ends it: the contract's end, others' lots, a settlement taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from libs.broker.reports import Quote
+from libs.common.messages.vocabulary import OrderStatus
+from libs.market import products
+from services.orders import concerns, corrections, expiring, lifecycle, oversold
+from services.orders.expiring import Phase, Truth
+from services.orders.steps import Moment
+from services.orders.trade import View
+from tests.unit.orders.views import NOW, a_report, protected
+
+FRIDAY_EVENING = datetime(2026, 12, 18, 21, 30, tzinfo=UTC)
+MONDAY_OPEN = datetime(2026, 12, 21, 14, 30, tzinfo=UTC)
+
+
+def short(occ_symbol: str = "AAPL261218C00100000", **changes: object) -> View:
+    """Both legs sold two: two are short, at 6.00 and 3.00."""
+    view = protected(occ_symbol=occ_symbol, ticker="AAPL", **changes)
+    target, stop = view.live_bracket
+    view = lifecycle.applied(view, (a_report(target, OrderStatus.FILLED, 2, "6.00"),), NOW)
+    second = a_report(stop, OrderStatus.FILLED, 2, "3.00", broker_at=NOW + timedelta(seconds=5))
+    view = lifecycle.applied(view, (second,), NOW)
+    assert (view.held_qty, view.trade.realized_pnl) == (-2, Decimal("360.00"))
+    return view
+
+
+def truth(close: str | None, *, contracts: int = 0, shares: int = 0, previous: str | None = None) -> Truth:
+    quote = Quote(
+        symbol="AAPL",
+        type="stock",
+        close=None if close is None else Decimal(close),
+        previous_close=None if previous is None else Decimal(previous),
+    )
+    return Truth(Decimal(contracts), Decimal(shares), quote)
+
+
+def ended(view: View, found: Truth, at: datetime) -> View:
+    ending = expiring.judged_short(view, found, at)
+    return view if ending is None else oversold.settled(view, ending, order_id="id-00000001", now=at)
+
+
+# ── the contract's end ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_short_is_looked_at_once_its_contract_is_over_and_only_while_it_is_short() -> None:
+    view = short()
+    last = products.last_trade_at(expiring.contract_of(view))
+    assert expiring.phase(view, last - timedelta(seconds=1)) is Phase.FAR
+    assert expiring.phase(view, last) is Phase.SETTLING
+    assert expiring.next_look(view, Moment(NOW)) is not None
+    after = ended(view, truth("95"), FRIDAY_EVENING)
+    assert expiring.phase(after, last) is Phase.FAR
+    assert expiring.next_look(after, Moment(NOW)) is None
+
+
+@pytest.mark.parametrize(
+    ("symbol", "close", "shares", "cost"),
+    [
+        ("AAPL261218C00100000", "95", 0, "0"),
+        ("AAPL261218C00100000", "106.50", 0, "6.50"),
+        ("AAPL261218P00100000", "97.25", 200, "2.75"),
+        ("SPXW261218C00100000", "101", 0, "1"),
+    ],
+)
+def test_it_costs_what_the_contract_was_worth(symbol: str, close: str, shares: int, cost: str) -> None:
+    view = short(symbol)
+    after = ended(view, truth(close, shares=shares), FRIDAY_EVENING)
+    assert after.held_qty == 0
+    assert after.trade == view.trade
+    # Two bought at 4.20, four sold at 6.00 and 3.00, two ended at what they were worth.
+    final = (Decimal(6) + Decimal(3) - Decimal("4.20") - Decimal(cost)) * 200
+    assert corrections.final_pnl_usd(after) == final
+    assert [one.kind for one in after.corrections] == ["short"]
+    assert "short" not in {one.kind for one in concerns.found(after, Moment(FRIDAY_EVENING))}
+
+
+def test_ended_twice_it_is_ended_once() -> None:
+    after = ended(short(), truth("95"), FRIDAY_EVENING)
+    assert ended(after, truth("95"), FRIDAY_EVENING) == after
+
+
+def test_while_the_broker_shows_it_or_no_shares_for_it_nobody_knows_until_the_next_open() -> None:
+    view = short("AAPL261218P00100000")
+    assert ended(view, truth("97", contracts=-2), FRIDAY_EVENING) == view
+    assert ended(view, truth("97", shares=0), FRIDAY_EVENING) == view
+    after = ended(view, truth(None, previous="96", contracts=-2), MONDAY_OPEN)
+    assert after.held_qty == 0
+    assert "an estimate" in after.corrections[0].text
+
+
+def test_an_order_that_may_still_execute_keeps_it_open() -> None:
+    view = short()
+    living = replace(view.orders[-1], id="o-late", status=OrderStatus.WORKING, filled_qty=0, qty=1)
+    assert expiring.judged_short(replace(view, orders=(*view.orders, living)), truth("95"), MONDAY_OPEN) is None
+
+
+def test_shares_that_changed_hands_are_told_for_some_days() -> None:
+    after = ended(short(), truth("106.50"), FRIDAY_EVENING)
+    [told] = concerns.found(after, Moment(FRIDAY_EVENING))
+    assert (told.kind, "200 shares of AAPL sold at 100" in told.text) == ("exercised", True)
+    look = concerns.next_look(after, Moment(FRIDAY_EVENING))
+    assert look is not None
+    assert concerns.found(after, Moment(look)) == ()
