@@ -82,6 +82,11 @@ def gateway_fault(status: int, words: str, code: str) -> Reply:
 
 
 INVALID_TOKEN = gateway_fault(401, "Invalid Access Token", "keymanagement.service.invalid_access_token")
+WRONG_ENVIRONMENT = gateway_fault(
+    401,
+    "Invalid API call as no apiproduct match found",
+    "keymanagement.service.InvalidAPICallAsNoApiProductMatchFound",
+)
 OVER_QUOTA = gateway_fault(
     429, "Rate limit quota violation. Quota limit  exceeded. Identifier : token", "policies.ratelimit.QuotaViolation"
 )

@@ -32,6 +32,8 @@ class Toggles(BaseModel):
     pending_buys: bool = False
     otoco_market: bool = False
     gtc_listed: bool = False
+    token_prefix: Annotated[str, Field(max_length=32)] = ""
+    """Tokens that begin otherwise are another environment's."""
     rate_limit: bool = True
     rate_standard: Annotated[int, Field(ge=1)] = 600
     rate_market: Annotated[int, Field(ge=1)] = 600

@@ -9,7 +9,18 @@ import orjson
 from simulator import risk, rules, wire
 from simulator.book import Order, Status
 from simulator.calendar import eastern
-from simulator.edge import INVALID_TOKEN, Ask, Reply, Route, Scope, headers_of, json_reply, route, text_reply
+from simulator.edge import (
+    INVALID_TOKEN,
+    WRONG_ENVIRONMENT,
+    Ask,
+    Reply,
+    Route,
+    Scope,
+    headers_of,
+    json_reply,
+    route,
+    text_reply,
+)
 from simulator.exchange import Finalized
 from simulator.ledger import gain_and_loss, history
 from simulator.rules import BadParameter, Leg, Refused, Ticket, is_true
@@ -22,9 +33,10 @@ LARGEST_PAGE = 1000
 
 def check(world: World, scope: Scope, ask: Ask, token: str) -> Reply | None:
     """Turn away who has no token, no right to the account, or no wish for JSON."""
-    _ = world
     if not token or token.startswith("bad"):
         return INVALID_TOKEN
+    if not token.startswith(world.toggles.token_prefix):
+        return WRONG_ENVIRONMENT
     parts = ask.path.split("/")
     if len(parts) > 4 and parts[2] == "accounts" and parts[3] not in ("events", ask.account):
         return text_reply(401, f"Unauthorized Account: {parts[3]}")

@@ -90,7 +90,16 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run one simulator for the session and return its address."""
-    data = tmp_path_factory.mktemp("simulator")
+    yield from _simulator(tmp_path_factory.mktemp("simulator"))
+
+
+@pytest.fixture(scope="session")
+def live_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a second one, where the money is meant to be real, and return its address."""
+    yield from _simulator(tmp_path_factory.mktemp("live-simulator"))
+
+
+def _simulator(data: Path) -> Iterator[str]:
     port_file = data / "port"
     command = [sys.executable, "-m", "simulator", "--port", "0", "--port-file", str(port_file), "--data", str(data)]
     child = Child.spawn("simulator", command, log=data / "simulator.log", cwd=ROOT)

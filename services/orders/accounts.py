@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 
 from libs.broker.base import BrokerMode as Venue
 from libs.common import log
 from libs.common.db import Unit
-from libs.common.errors import Conflict, InvalidInput, UpstreamUnavailable
-from libs.common.messages.orders import CredentialsChanged, TradingSettingsChanged
+from libs.common.errors import Conflict, InvalidInput, UpstreamAuth, UpstreamUnavailable
+from libs.common.messages.orders import TradingSettingsChanged
 from libs.common.messages.vocabulary import BrokerMode
-from services.orders import auditing, store_accounts, store_audit, store_requests
-from services.orders.deps import Deps, account_key
+from services.orders import auditing, credentials, store_accounts, store_audit, store_requests
+from services.orders.deps import Deps
 from services.orders.preferences import TradingSettings
 from services.orders.store_accounts import StoredSettings
 from services.orders.store_requests import Account
@@ -47,7 +46,7 @@ async def _with_paper(deps: Deps, username: str, settings: StoredSettings) -> St
     if paper is None:
         try:
             paper = await _opened_paper(deps, username)
-        except (UpstreamUnavailable, Conflict) as error:
+        except (UpstreamUnavailable, UpstreamAuth, Conflict) as error:
             _log.warning("paper_account_waits", username=username, detail=error.detail)
             return settings
     async with deps.db.for_user(username) as unit:
@@ -55,7 +54,7 @@ async def _with_paper(deps: Deps, username: str, settings: StoredSettings) -> St
         current = await store_accounts.settings_of(unit, username) or settings
         if current.account_id is None and current.broker_mode is BrokerMode.PAPER:
             with_account = current.model_copy(update={"account_id": paper.account_id})
-            await chosen(unit, username, current.trading(), with_account.trading(), via=None)
+            await settings_changed(unit, username, current.trading(), with_account.trading(), via=None)
             return with_account
         return current
 
@@ -66,58 +65,26 @@ async def _opened_paper(deps: Deps, username: str) -> Account:
     profile = await deps.factory.get_broker(Venue.PAPER, "", token).profile()
     if not profile.accounts:
         raise UpstreamUnavailable("the simulator gave no account")
-    account = new_account(username, BrokerMode.PAPER, profile.accounts[0].account_id, PAPER_NAME)
+    account = credentials.new_account(username, BrokerMode.PAPER, profile.accounts[0].account_id, PAPER_NAME)
     async with deps.db.for_worker() as unit:
         # Two first uses at once: whoever comes second takes the account that the first one made.
         await store_accounts.lock_settings(unit, username)
         known = await store_accounts.accounts_of(unit, username)
         paper = next((account for account in known if account.broker_mode is BrokerMode.PAPER), None)
-        return paper or await _keep(unit, deps, account, token)
+        return paper or await credentials.keep(unit, deps, account, token, via=None)
 
 
-async def kept(deps: Deps, account: Account, token: str, *, via: str | None) -> Account:
-    """Store an account with its token sealed. Raises: Conflict when it is another user's."""
-    async with deps.db.for_worker() as unit:
-        return await _keep(unit, deps, account, token, via)
+async def another_chosen(unit: Unit, gone: Account, *, via: str | None) -> None:
+    """Choose another account of the mode, or none, where the chosen one's token was taken away."""
+    settings = await store_accounts.settings_of(unit, gone.username)
+    if settings is None or (settings.broker_mode, settings.account_id) != (gone.broker_mode, gone.account_id):
+        return
+    left = [one for one in await store_accounts.accounts_of(unit, gone.username) if one.broker_mode is gone.broker_mode]
+    other = settings.trading().model_copy(update={"account_id": left[0].account_id if left else None})
+    await settings_changed(unit, gone.username, settings.trading(), other, via=via)
 
 
-async def _keep(unit: Unit, deps: Deps, account: Account, token: str, via: str | None = None) -> Account:
-    sealed = replace(account, token_ciphertext=deps.vault.seal(token, account.account_key))
-    version = await store_accounts.save_account(unit, sealed)
-    fact = CredentialsChanged(
-        account_key=account.account_key,
-        broker_mode=account.broker_mode,
-        account_id=account.account_id,
-        account_name=account.account_name,
-    )
-    unit.emit(fact, key_version=version, user=account.username)
-    line = auditing.of_credentials(account.broker_mode, account.account_id, account.account_name, version)
-    await store_audit.audited(unit, account.username, line.kind, line.text, line.data, via=via)
-    return replace(sealed, key_version=version)
-
-
-def new_account(username: str, mode: BrokerMode, account_id: str, name: str | None) -> Account:
-    """Describe an account whose token is sealed next."""
-    return Account(
-        account_key=account_key(mode, account_id),
-        username=username,
-        broker_mode=mode,
-        account_id=account_id,
-        account_name=name,
-        token_ciphertext="",
-        key_version=0,
-    )
-
-
-async def checked(deps: Deps, mode: BrokerMode, account_id: str, token: str) -> None:
-    """Ask the broker whose token it is. Raises: UpstreamAuth, UpstreamUnavailable, InvalidInput."""
-    profile = await deps.factory.get_broker(mode, account_id, token).profile()
-    owned = [account.account_id for account in profile.accounts]
-    if account_id not in owned:
-        raise InvalidInput(f"this token does not open account {account_id}; it opens {', '.join(owned) or 'none'}")
-
-
-async def chosen(
+async def settings_changed(
     unit: Unit, username: str, before: TradingSettings, after: TradingSettings, *, via: str | None
 ) -> None:
     """Store changed settings, tell them and keep who changed what. Their row is locked by this unit."""

@@ -67,9 +67,8 @@ def _worded(value: Any) -> str:
     return str(value)
 
 
-def of_credentials(mode: str, account_id: str, name: str | None, version: int) -> Line:
-    """Tell of a token that was stored, or renewed where an earlier version was there."""
-    kind, verb = ("credentials_stored", "stored") if version == 1 else ("credentials_renewed", "renewed")
+def of_credentials(mode: str, account_id: str, name: str | None, *, verb: str, version: int) -> Line:
+    """Tell of a token that was stored, renewed or removed."""
     called = f" ({name})" if name else ""
     data = {"broker_mode": mode, "account_id": account_id, "account_name": name, "version": version}
-    return Line(kind, f"credentials of {mode} account {account_id}{called} {verb}", data)
+    return Line(f"credentials_{verb}", f"credentials of {mode} account {account_id}{called} {verb}", data)

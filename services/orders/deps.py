@@ -15,7 +15,7 @@ from libs.common.beats import Beats
 from libs.common.bus import Bus
 from libs.common.clock import Clock
 from libs.common.db import Database
-from libs.common.errors import AppError, UpstreamAuth
+from libs.common.errors import AppError, InvariantBroken, UpstreamAuth
 from libs.common.messages.vocabulary import BrokerMode
 from libs.common.vault import Vault
 from services.orders import store, store_contract, store_evidence
@@ -54,9 +54,18 @@ class Deps:
     def broker(
         self, mode: BrokerMode, account_id: str, ciphertext: str, priority: Priority = Priority.ENTRY
     ) -> BrokerProvider:
-        """Return an account at its venue; its token is opened in memory for this use only."""
-        token = self.vault.open(ciphertext, account_key(mode, account_id))
+        """Return an account at its venue; its token is opened in memory for this use only. Raises: UpstreamAuth."""
+        token = self.opened(ciphertext, account_key(mode, account_id))
         return self.factory.get_broker(mode, account_id, token).with_priority(priority)
+
+    def opened(self, ciphertext: str, key: str) -> str:
+        """Return an account's token. Raises: UpstreamAuth when it was sealed with a key that we were not given."""
+        try:
+            return self.vault.open(ciphertext, key)
+        except InvariantBroken as error:
+            _log.error("token_unreadable", account=key, detail=error.detail)
+            words = f"the stored token of {key} cannot be opened with this installation's keys; enter it again"
+            raise UpstreamAuth(words) from None
 
     def broker_of(self, loaded: Loaded, priority: Priority) -> BrokerProvider:
         """Return the account a trade is pinned to. Raises: UpstreamAuth when its credentials are gone."""

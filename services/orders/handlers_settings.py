@@ -1,22 +1,15 @@
-"""Trading settings and broker credentials. A token goes in and never comes out, but sealed, to monitor."""
+"""Trading settings: what a user lets orders do, and in which account."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from libs.broker.base import BrokerMode as Venue
-from libs.common.errors import Conflict, InvalidInput, NotFound
+from libs.common.errors import InvalidInput, NotFound
 from libs.common.handlers import Context, answers
 from libs.common.messages.orders import (
-    GetBrokerAccess,
     GetTradingSettings,
-    StoreCredentials,
-    TestCredentials,
     UpdateTradingSettings,
 )
-from libs.common.messages.vocabulary import BrokerMode
-from services.orders import accounts, store_accounts
-from services.orders.deps import Deps, account_key
+from services.orders import accounts, credentials, store_accounts
+from services.orders.deps import Deps
 from services.orders.preferences import changed
 from services.orders.store_accounts import StoredSettings
 
@@ -37,78 +30,16 @@ async def update_trading_settings(command: UpdateTradingSettings, ctx: Context, 
         if current is None:
             raise NotFound("there are no settings")
         wanted = changed(current.trading(), command.changes, confirm=command.confirm)
+        if wanted.broker_mode is not current.broker_mode:
+            credentials.offered(deps, wanted.broker_mode)
         known = await store_accounts.accounts_of(unit, ctx.user)
         own = [account for account in known if account.broker_mode is wanted.broker_mode]
         if wanted.account_id is None and own:
             wanted = wanted.model_copy(update={"account_id": own[0].account_id})
         if wanted.account_id is not None and wanted.account_id not in [account.account_id for account in own]:
             raise InvalidInput(f"account {wanted.account_id} is not one of your {wanted.broker_mode} accounts")
-        await accounts.chosen(unit, ctx.user, current.trading(), wanted, via=ctx.via)
+        await accounts.settings_changed(unit, ctx.user, current.trading(), wanted, via=ctx.via)
     if wanted.account_id is None:
         return await accounts.settled_in(deps, ctx.user)
     async with deps.db.for_user(ctx.user) as unit:
         return await store_accounts.settings_of(unit, ctx.user) or current
-
-
-@answers(StoreCredentials)
-async def store_credentials(command: StoreCredentials, ctx: Context, deps: Deps) -> dict[str, Any]:
-    """Check a broker token and keep it sealed. Raises: UpstreamAuth, Conflict, InvalidInput."""
-    if command.broker_mode is BrokerMode.TRADIER_LIVE and command.confirm != "LIVE":
-        raise InvalidInput('credentials of TRADIER_LIVE need confirm: "LIVE"')
-    _check_text("account_id", command.account_id, 32)
-    _check_text("token", command.token, 256)
-    settings = await accounts.settled_in(deps, ctx.user)
-    await accounts.checked(deps, command.broker_mode, command.account_id, command.token)
-    account = accounts.new_account(ctx.user, command.broker_mode, command.account_id, command.account_name)
-    await accounts.kept(deps, account, command.token, via=ctx.via)
-    if settings.broker_mode is command.broker_mode and settings.account_id is None:
-        async with deps.db.for_user(ctx.user) as unit:
-            await store_accounts.lock_settings(unit, ctx.user)
-            chosen = settings.trading().model_copy(update={"account_id": command.account_id})
-            await accounts.chosen(unit, ctx.user, settings.trading(), chosen, via=ctx.via)
-    return _shown(command.broker_mode, command.account_id, command.account_name)
-
-
-@answers(TestCredentials)
-async def test_credentials(command: TestCredentials, ctx: Context, deps: Deps) -> dict[str, Any]:
-    """Ask the broker whether a token, given or stored, opens the account. Stores nothing."""
-    token = command.token
-    key = account_key(command.broker_mode, command.account_id)
-    async with deps.db.for_user(ctx.user) as unit:
-        known = await store_accounts.account(unit, key)
-    if token is None:
-        if known is None:
-            raise NotFound(f"there are no credentials for account {command.account_id}")
-        token = deps.vault.open(known.token_ciphertext, key)
-    await accounts.checked(deps, command.broker_mode, command.account_id, token)
-    return _shown(command.broker_mode, command.account_id, known.account_name if known else None) | {"ok": True}
-
-
-@answers(GetBrokerAccess)
-async def get_broker_access(query: GetBrokerAccess, ctx: Context, deps: Deps) -> dict[str, Any]:
-    """Answer where an account is reached, with its sealed token; only monitor may ask."""
-    key = account_key(query.broker_mode, query.account_id)
-    async with deps.db.for_user(ctx.user) as unit:
-        found = await store_accounts.account(unit, key)
-    if found is None:
-        raise NotFound(f"there are no credentials for account {query.account_id}")
-    base_url = deps.factory.base_urls.get(Venue(query.broker_mode))
-    if base_url is None:
-        raise Conflict(f"{query.broker_mode} is not available on this installation")
-    return {
-        "base_url": base_url,
-        "account_id": found.account_id,
-        "account_name": found.account_name,
-        "broker_mode": found.broker_mode,
-        "token_ciphertext": found.token_ciphertext,
-        "row_id": found.account_key,
-    }
-
-
-def _shown(mode: BrokerMode, account_id: str, name: str | None) -> dict[str, Any]:
-    return {"broker_mode": mode, "account_id": account_id, "account_name": name}
-
-
-def _check_text(name: str, value: str, longest: int) -> None:
-    if not value or len(value) > longest or not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidInput(f"{name} must be 1 to {longest} printable characters without blanks")

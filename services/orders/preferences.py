@@ -56,16 +56,22 @@ class TradingSettings(BaseModel):
 def changed(settings: TradingSettings, changes: dict[str, Any], *, confirm: str | None) -> TradingSettings:
     """Apply a subset of changes. Raises: InvalidInput naming the field and what is wrong with it.
 
-    Another mode forgets the account unless one is named with it; to LIVE needs `confirm: "LIVE"` and sets review.
+    Another mode forgets the account unless one is named with it; to LIVE needs `confirm: "LIVE"` and sets review, and
+    so does, in LIVE, letting signals trade by themselves.
     """
     values = settings.model_dump() | changes
     mode = changes.get("broker_mode", settings.broker_mode)
+    is_confirmed = confirm == "LIVE"
     if mode != settings.broker_mode:
         values["account_id"] = changes.get("account_id")
         if mode == BrokerMode.TRADIER_LIVE:
-            if confirm != "LIVE":
+            if not is_confirmed:
                 raise InvalidInput('switching to TRADIER_LIVE needs confirm: "LIVE"')
             values["signal_mode"] = "review"
+    elif (
+        mode == BrokerMode.TRADIER_LIVE and values["signal_mode"] == "auto" != settings.signal_mode and not is_confirmed
+    ):
+        raise InvalidInput('signals that trade real money by themselves need confirm: "LIVE"')
     try:
         return TradingSettings.model_validate(values)
     except ValidationError as error:

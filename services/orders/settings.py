@@ -32,6 +32,9 @@ class Settings(BudgetSettings, BreakerSettings):
     broker_write_s: float = Field(default=4.0, gt=0, description="deadline of an order or cancel at the broker")
     place_answer_s: float = Field(default=2.0, gt=0, description="how long placing waits for the entry's confirmation")
     action_answer_s: float = Field(default=8.0, gt=0, description="how long close and adjust wait for their end")
+    counterpart_s: float = Field(
+        default=3.0, gt=0, description="how long the other environment is asked whether a refused token is its own"
+    )
     lease_s: float = Field(default=10.0, gt=0, description="how long a claim on a trade's flow holds between its marks")
     recovery_s: float = Field(default=15.0, gt=0, description="how often interrupted flows are looked for")
     order_waits: Annotated[Waits, BeforeValidator(_parsed)] = Field(

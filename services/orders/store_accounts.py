@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import orjson
 
 from libs.common.db import Unit
@@ -33,10 +35,12 @@ returning key_version::text
 
 _ACCOUNTS = """
 select coalesce(jsonb_agg(to_jsonb(a) order by a.created_at), '[]')::text
-from orders.credentials a where a.username = $1
+from orders.credentials a where a.username = $1 and a.token_ciphertext is not null
 """
 
-_ACCOUNT = "select to_jsonb(a)::text from orders.credentials a where a.account_key = $1"
+_ACCOUNT = """
+select to_jsonb(a)::text from orders.credentials a where a.account_key = $1 and a.token_ciphertext is not null
+"""
 
 _SAVE_ACCOUNT = """
 insert into orders.credentials as c (account_key, username, broker_mode, account_id, account_name, token_ciphertext)
@@ -48,7 +52,43 @@ where c.username = excluded.username
 returning key_version::text
 """
 
-_OWNER = "select username from orders.credentials where account_key = $1"
+_OWNER = """
+select json_build_array(username, token_ciphertext is not null)::text from orders.credentials where account_key = $1
+for update
+"""
+
+_LOCK_ACCOUNT = "select account_key from orders.credentials where account_key = $1 for update"
+
+_WATCHED = """
+select json_build_object(
+    'open_trades', count(*) filter (where t.status <> 'CLOSED'),
+    'unsettled_trades', count(*) filter (where t.status = 'CLOSED'))::text
+from orders.trades t join orders.trade_views v on v.trade_id = t.id
+where v.is_watched and t.username = $1 and t.broker_mode = $2 and t.account_id = $3
+"""
+
+_FORGET = """
+update orders.credentials
+set token_ciphertext = null, key_version = key_version + 1, updated_at = clock_timestamp()
+where account_key = $1 and token_ciphertext is not null
+returning key_version::text
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How an account was stored."""
+
+    key_version: int
+    had_token: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """How many trades need an account's token: open ones, and closed ones with an order that is not over."""
+
+    open_trades: int
+    unsettled_trades: int
 
 
 class StoredSettings(TradingSettings):
@@ -99,13 +139,14 @@ async def account(unit: Unit, key: str) -> Account | None:
     return None if raw is None else rows.read(Account, rows.loads(raw))
 
 
-async def save_account(unit: Unit, found: Account) -> int:
-    """Store an account with its sealed token and return its version. Raises: Conflict when it is another user's.
+async def save_account(unit: Unit, found: Account) -> Saved:
+    """Store an account with its sealed token. Raises: Conflict when it is another user's.
 
     Through the worker's door: only that sees whether the account belongs to somebody else.
     """
-    owner = await unit.json(_OWNER, found.account_key)
-    if owner is not None and owner.decode() != found.username:
+    raw = await unit.json(_OWNER, found.account_key)
+    owner, had_token = (None, False) if raw is None else rows.loads(raw)
+    if owner is not None and owner != found.username:
         raise Conflict("this account is connected to another user")
     version = await unit.json(
         _SAVE_ACCOUNT,
@@ -119,4 +160,22 @@ async def save_account(unit: Unit, found: Account) -> int:
     if version is None:
         raise Conflict("this account is connected to another user")
     unit.lock_taken(found.account_key)
-    return int(version)
+    return Saved(int(version), had_token)
+
+
+async def lock_account(unit: Unit, key: str) -> None:
+    """Lock an account's row, as an intent does: nothing is placed in it meanwhile."""
+    await unit.json(_LOCK_ACCOUNT, key)
+    unit.lock_taken(key)
+
+
+async def watched_in(unit: Unit, found: Account) -> Needed:
+    """Count the trades for which somebody must be able to ask the broker."""
+    raw = await unit.json(_WATCHED, found.username, found.broker_mode, found.account_id)
+    return Needed(**rows.loads(raw or b"{}"))
+
+
+async def forget_token(unit: Unit, key: str) -> int | None:
+    """Forget an account's token and return the row's version; None when there is none. The row stays its user's."""
+    version = await unit.json(_FORGET, key)
+    return None if version is None else int(version)

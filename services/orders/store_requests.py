@@ -56,7 +56,8 @@ class Opening:
 _OPENING = """
 select json_build_object(
     'settings', (select s.settings from orders.trading_settings s where s.username = $1),
-    'accounts', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from orders.credentials a where a.username = $1),
+    'accounts', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from orders.credentials a
+        where a.username = $1 and a.token_ciphertext is not null),
     'request', (select to_jsonb(i) from orders.idempotency i where i.username = $1 and i.key = $2),
     'is_killed', coalesce((select k.engaged from orders.kill_switches k where k.username = $1), false),
     'now', clock_timestamp()
@@ -111,7 +112,9 @@ async def answered(unit: Unit, username: str, key: str) -> None:
     await unit.json(_ANSWERED, username, key)
 
 
-_LOCK_ACCOUNT = "select account_key from orders.credentials where account_key = $1 for update"
+_LOCK_ACCOUNT = """
+select account_key from orders.credentials where account_key = $1 and token_ciphertext is not null for update
+"""
 
 _EXPOSURE = """
 select json_build_object(

@@ -284,11 +284,11 @@ credentials = Table(
     "credentials",
     metadata,
     Column("account_key", Text, primary_key=True),
-    *(_need(name, Text) for name in ("username", "broker_mode", "account_id", "token_ciphertext")),
-    Column("account_name", Text),
+    *(_need(name, Text) for name in ("username", "broker_mode", "account_id")),
+    *_may(Text, "account_name", "token_ciphertext"),
     _need("key_version", BigInteger, 1),
     _need("created_at", _AT, _NOW),
     _need("updated_at", _AT, _NOW),
     Index("credentials_by_user", "username", "broker_mode"),
 )
-"""One account of one venue, whose it is, and its token, sealed for this row."""
+"""One account of one venue, whose it is, and its token, sealed for this row; null once it was taken away."""

@@ -18,6 +18,15 @@ def test_1_a_bad_token_gets_the_gateways_fault(simulator: SimulatorProcess) -> N
         assert answer.json()["fault"]["detail"]["errorcode"] == "keymanagement.service.invalid_access_token"
 
 
+def test_1_a_token_of_another_environment_is_refused_in_the_gateways_words(trader: Trader) -> None:
+    trader.control("toggles", token_prefix="live-")
+    answer = trader.http.get("/v1/user/profile")
+    assert answer.status_code == 401
+    assert answer.json()["fault"]["faultstring"] == "Invalid API call as no apiproduct match found"
+    own = trader.http.get("/v1/user/profile", headers={"Authorization": "Bearer live-5"})
+    assert own.json()["profile"]["account"]["account_number"] == "VA00000005"
+
+
 def test_1_anothers_account_gets_the_unauthorized_text(trader: Trader) -> None:
     answer = trader.http.get("/v1/accounts/VA99999999/orders")
     assert (answer.status_code, answer.text) == (401, "Unauthorized Account: VA99999999")

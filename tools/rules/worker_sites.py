@@ -18,7 +18,8 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     # Marks: one batch touches every holder.
     "services/monitor/handlers.py": frozenset({"on_marks"}),
     # An account is unique across users, which only somebody who sees all of them can hold to.
-    "services/orders/accounts.py": frozenset({"kept", "_opened_paper"}),
+    "services/orders/accounts.py": frozenset({"_opened_paper"}),
+    "services/orders/credentials.py": frozenset({"kept"}),
     # Marks in one statement for all holders; what must be watched, asked by the system; whatever a crash left behind.
     "services/orders/marks.py": frozenset({"on_marks"}),
     "services/orders/handlers_queries.py": frozenset({"list_tracked"}),

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from libs.common.messages.base import Query
+from libs.common.messages.base import Command, Query
+from libs.common.messages.vocabulary import BrokerMode
+
+
+class RemoveCredentials(Command, service="orders", name="remove_credentials"):
+    """Forget the token of an account. Refused while a trade of the account needs it. Answers the account."""
+
+    broker_mode: BrokerMode
+    account_id: str
 
 
 class ListAudit(Query, service="orders", name="list_audit"):

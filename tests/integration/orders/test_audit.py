@@ -14,7 +14,7 @@ from libs.common.errors import InvalidInput, InvariantBroken
 from libs.common.messages.accounts import ListAudit
 from libs.common.messages.orders import StoreCredentials, UpdateTradingSettings
 from libs.common.messages.vocabulary import BrokerMode
-from services.orders import handlers_audit, handlers_settings, store_audit
+from services.orders import handlers_audit, handlers_credentials, handlers_settings, store_audit
 from services.orders.tables_audit import audit
 from tests.integration.orders.house import House
 
@@ -56,7 +56,7 @@ async def test_stored_and_renewed_credentials_are_told_apart_and_no_token_is_in_
         command = StoreCredentials(
             broker_mode=BrokerMode.PAPER, account_id="VA00000007", account_name="Second", token=token
         )
-        await handlers_settings.store_credentials(command, house.context(via="API key ops"), house.deps)
+        await handlers_credentials.store_credentials(command, house.context(via="API key ops"), house.deps)
     renewed, stored = (await entries(house))[:2]
     assert [stored["kind"], renewed["kind"]] == ["credentials_stored", "credentials_renewed"]
     assert stored["text"] == "credentials of PAPER account VA00000007 (Second) stored"
