@@ -23,6 +23,7 @@ from libs.common.messages.orders import (
     TradingSettingsChanged,
 )
 from libs.common.messages.safety import KillSwitchChanged
+from libs.common.messages.signals import SignalAccepted, SignalQueued, SignalRejected
 
 FACTS = (
     TradePlaced,
@@ -41,6 +42,9 @@ FACTS = (
     IncidentEnded,
     TradingSettingsChanged,
     KillSwitchChanged,
+    SignalAccepted,
+    SignalQueued,
+    SignalRejected,
 )
 """What a user may see happen. Everything else on the bus stays inside."""
 

@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
-from libs.common.messages.vocabulary import Duration, EntryType, OptionType
-from services.gateway.models_base import AccountId, Body, FigureIn, Json, PriceIn, Text, Ticker
+from libs.common.messages.inputs import Body, EntryBody, PlaceBody, PriceIn
+
+__all__ = ["AdjustBody", "CloseBody", "EntryBody", "PlaceBody", "ResolveBody"]
 
 VersionIn = Annotated[int, Field(ge=0, le=2**31 - 1)]
-
-
-class EntryBody(Body):
-    """How to get in; `limit_price` only with a limit."""
-
-    type: EntryType
-    limit_price: PriceIn | None = None
-    duration: Duration = Duration.DAY
-
-
-class PlaceBody(Body):
-    """A trade to place. Prices in USD per share, quantity in contracts."""
-
-    account_id: AccountId | None = None
-    ticker: Ticker
-    option_type: OptionType
-    strike: PriceIn
-    expiry: date
-    qty: Annotated[int, Field(ge=1, le=100_000)]
-    entry: EntryBody
-    sl_price: PriceIn | None = None
-    tp_price: PriceIn | None = None
-    strategy: Text | None = None
-    card_score: FigureIn | None = None
-    ai_score: FigureIn | None = None
-    ai_verdict: Text | None = None
-    gate_verdict: Text | None = None
-    technical_score: FigureIn | None = None
-    sentiment_score: FigureIn | None = None
-    signals_snapshot: Json | None = None
-    ai_reasoning_log: Json | None = None
 
 
 class CloseBody(Body):

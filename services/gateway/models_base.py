@@ -5,7 +5,6 @@ Bodies refuse what they do not know; money comes in as a number or a string and 
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,16 +12,27 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from libs.common.messages.inputs import AccountId, Body, PriceIn, Text, Ticker, not_surrogate
+
+__all__ = [
+    "AccountId",
+    "AmountIn",
+    "Answer",
+    "Body",
+    "Cursor",
+    "Figure",
+    "From",
+    "LongText",
+    "PriceIn",
+    "Problem",
+    "Text",
+    "Ticker",
+    "To",
+    "TradeId",
+    "not_surrogate",
+]
+
 NEW_YORK = ZoneInfo("America/New_York")
-
-MAX_JSON_DEPTH = 16
-"""How deep a document that a scanner attaches may nest."""
-
-
-class Body(BaseModel):
-    """What a caller sends. Unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Answer(BaseModel):
@@ -41,34 +51,6 @@ class Problem(Answer):
     status: int
     detail: str
     correlation_id: str | None = None
-
-
-def not_surrogate(value: str) -> str:
-    """Return `value` unless a control character or half a character is in it. Raises: ValueError."""
-    if any((ord(char) < 32 and char not in "\n\t\r") or 0xD800 <= ord(char) <= 0xDFFF for char in value):
-        message = "contains a control character"
-        raise ValueError(message)
-    return value
-
-
-def plain_json(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value unless it is nested too deep or holds what PostgreSQL cannot store. Raises: ValueError."""
-    if depth > MAX_JSON_DEPTH:
-        message = f"nested deeper than {MAX_JSON_DEPTH}"
-        raise ValueError(message)
-    if isinstance(value, str):
-        not_surrogate(value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        message = "not a finite number"
-        raise ValueError(message)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            plain_json(key, depth + 1)
-            plain_json(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            plain_json(inner, depth + 1)
-    return value
 
 
 def from_start_of_day(value: Any) -> Any:
@@ -101,20 +83,12 @@ def _in_reach(value: datetime) -> datetime:
 Figure = Decimal | float
 """A Greek, a volatility: no money, so a number will do."""
 
-PriceIn = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]
-"""USD per share."""
 AmountIn = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=2)]
 """USD."""
-FigureIn = Annotated[Decimal, Field(ge=-1_000_000_000, le=1_000_000_000, max_digits=40)]
-"""A score or a ratio."""
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(not_surrogate)]
 LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(not_surrogate)]
-Json = Annotated[dict[str, Any], AfterValidator(plain_json)]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,400}$")]
 """Where the next page begins; opaque."""
 TradeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Ticker = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9./^-]{0,9}$", to_upper=True)]
-AccountId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 From = Annotated[datetime, BeforeValidator(from_start_of_day), AfterValidator(_in_reach)]
 """A time, or a date: the beginning of that day in New York."""
 To = Annotated[datetime, BeforeValidator(to_end_of_day), AfterValidator(_in_reach)]

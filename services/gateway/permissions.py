@@ -1,7 +1,8 @@
-"""Who asks, as a parameter type: `Viewer` may look, `Trader` may trade, `Admin` may change the account itself.
+"""Who asks, as a parameter type: `Viewer` may look, `Trader` trade, `Signaller` publish, `Admin` change the account.
 
-A browser's session may do all three. A program's key does what its scopes say: `read` looks, `trade` also trades,
-`admin` does everything. An unsafe method with the cookie needs the header `X-Bookend: 1`, and an Origin that is ours.
+A browser's session may do all four. A program's key does what its scopes say: `read` looks, `trade` also trades,
+`signal` only publishes signals, `admin` does everything. An unsafe method with the cookie needs the header
+`X-Bookend: 1`, and an Origin that is ours.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ MAX_TOKEN = 200
 
 LOOKS = frozenset({Scope.READ, Scope.TRADE, Scope.ADMIN})
 TRADES = frozenset({Scope.TRADE, Scope.ADMIN})
+SIGNALS = frozenset({Scope.SIGNAL, Scope.ADMIN})
 ADMINISTERS = frozenset({Scope.ADMIN})
 
 
@@ -38,6 +40,11 @@ async def trader(request: Request) -> Caller:
     return _allowed(await _known(request), TRADES)
 
 
+async def signaller(request: Request) -> Caller:
+    """Know the caller and let him publish signals. Raises: Unauthenticated, Forbidden."""
+    return _allowed(await _known(request), SIGNALS)
+
+
 async def admin(request: Request) -> Caller:
     """Know the caller and let him change the account itself. Raises: Unauthenticated, Forbidden."""
     return _allowed(await _known(request), ADMINISTERS)
@@ -45,6 +52,7 @@ async def admin(request: Request) -> Caller:
 
 Viewer = Annotated[Caller, Depends(viewer)]
 Trader = Annotated[Caller, Depends(trader)]
+Signaller = Annotated[Caller, Depends(signaller)]
 Admin = Annotated[Caller, Depends(admin)]
 
 

@@ -97,7 +97,7 @@ async def terms_of(
     Raises: InvalidInput, MarketClosed. With `previews` the broker is asked what it thinks of the order.
     """
     brackets.check_qty(wish.qty)
-    candidates = _contracts(wish)
+    candidates = series_of(wish)
     symbols = (wish.ticker, *(str(contract) for contract in candidates))
     now, within_s, seen_s = deps.clock.now(), deps.settings.order_waits.base_s, deps.clock.monotonic()
     early = candidates[0] if previews and len(candidates) == 1 else None
@@ -172,7 +172,7 @@ async def _previewed(wish: Wish, contract: OccSymbol | None, broker: BrokerProvi
     return None
 
 
-def _contracts(wish: Wish) -> list[OccSymbol]:
+def series_of(wish: Wish) -> list[OccSymbol]:
     """List the series a ticker's contract may be in: its own root, then the weeklies' of an index."""
     ticker = wish.ticker.upper()
     plain = ticker.replace("/", "").replace(".", "")

@@ -35,10 +35,12 @@ from services.orders import (
     limits,
     requests,
     saving,
+    signals,
     store,
     store_evidence,
     store_kills,
     store_requests,
+    store_signals,
 )
 from services.orders.capsule import capsule_of
 from services.orders.checks import Terms
@@ -58,11 +60,17 @@ class _Asked:
     ctx: Context
     settings: TradingSettings
     account: Account
+    bound: signals.Bound | None = None
 
 
 @answers(PlaceTrade)
 async def place_trade(command: PlaceTrade, ctx: Context, deps: Deps) -> Reply:
     """Place a protected trade. Idempotent: by its key."""
+    return await place(command, ctx, deps)
+
+
+async def place(command: PlaceTrade, ctx: Context, deps: Deps, bound: signals.Bound | None = None) -> Reply:
+    """Place what a person asks for, or a bot's signal within its `bound`. Idempotent: by its key."""
     async with deps.db.for_user(ctx.user) as unit:
         opening = await store_requests.opening(unit, ctx.user, command.idempotency_key)
     if opening.request is not None:
@@ -74,7 +82,8 @@ async def place_trade(command: PlaceTrade, ctx: Context, deps: Deps) -> Reply:
         raise LiveNotEnabled("orders with real money are not enabled")
     broker = deps.broker(account.broker_mode, account.account_id, account.token_ciphertext)
     terms = await checks.terms_of(command, settings, broker, deps, previews=True)
-    stored = await _intent(_Asked(command, ctx, settings, account), terms, deps)
+    signals.check_price(bound, terms.quote, terms.prices.limit)
+    stored = await _intent(_Asked(command, ctx, settings, account, bound), terms, deps)
     if isinstance(stored, Request):
         return await requests.replayed(deps, command, ctx, stored)
     claim, view = stored
@@ -125,7 +134,7 @@ async def _intent(asked: _Asked, terms: Terms, deps: Deps) -> tuple[Claim, View]
             as_group=settings.otoco == "limit_entries",
             new_id=new_id,
             tag=new_tag(),
-            send_by=send_by,
+            send_by=signals.send_by(send_by, asked.bound),
             now=standing.now,
         )
         text = f"{ctx.user} asks for {trade.qty} {trade.occ_symbol}, {trade.entry_type} entry"
@@ -140,6 +149,7 @@ async def _intent(asked: _Asked, terms: Terms, deps: Deps) -> tuple[Claim, View]
         await store.insert_trade(unit, view, capsule_of(command, terms.quote), lease_s=lease_s)
         view = await saving.save(unit, None, view, Moment(standing.now))
         await store_requests.name_trade(unit, ctx.user, command.idempotency_key, trade_id)
+        await store_signals.begin(unit, asked.bound, trade_id)
         # Should this process die now, somebody looks when its claim is over.
         due_at = standing.now + timedelta(seconds=lease_s + 0.1)
         await unit.schedule(JOB, trade_id, due_at, user=ctx.user)

@@ -25,14 +25,24 @@ from libs.broker.orders import OrderReport
 from libs.broker.venue_clock import market_clock
 from libs.common import log
 from libs.common.db import Unit
-from libs.common.errors import AppError, Expired
+from libs.common.errors import AppError, Expired, KillSwitchOn
 from libs.common.handlers import Context
 from libs.common.ids import new_id
 from libs.common.jobs import Job, job
 from libs.common.messages.safety import KillRow, KillState, KillSwitchChanged
 from libs.market.clock import is_after_last_trade
 from libs.market.options import OccSymbol
-from services.orders import killing, lifecycle, saving, store, store_accounts, store_audit, store_kills, talk
+from services.orders import (
+    killing,
+    lifecycle,
+    saving,
+    store,
+    store_accounts,
+    store_audit,
+    store_kills,
+    store_signals,
+    talk,
+)
 from services.orders.deps import Deps
 from services.orders.flow import JOB
 from services.orders.killing import Doomed
@@ -44,7 +54,13 @@ KILL = "kill"
 _log = log.get(__name__)
 
 Hook = Callable[[Unit, str], Awaitable[None]]
-ENGAGED: tuple[Hook, ...] = ()
+
+
+async def _no_more_signals(unit: Unit, username: str) -> None:
+    await store_signals.refuse_waiting(unit, username, KillSwitchOn(killing.KILLED))
+
+
+ENGAGED: tuple[Hook, ...] = (_no_more_signals,)
 """What else ends with the switch, in its own transaction. The switch's row is locked before anything of theirs."""
 TURNED = {True: "the kill switch was engaged", False: "the kill switch was released"}
 

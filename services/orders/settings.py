@@ -37,6 +37,8 @@ class Settings(BudgetSettings, BreakerSettings):
     )
     lease_s: float = Field(default=10.0, gt=0, description="how long a claim on a trade's flow holds between its marks")
     recovery_s: float = Field(default=15.0, gt=0, description="how often interrupted flows are looked for")
+    signals_per_min: int = Field(default=60, ge=1, description="signals one bot may publish a minute")
+    signals_per_user_min: int = Field(default=300, ge=1, description="signals all bots of one user may")
     order_waits: Annotated[Waits, BeforeValidator(_parsed)] = Field(
         default=Waits(), description='waits of the order path as JSON, such as {"look_gap_entry_s": 30}'
     )

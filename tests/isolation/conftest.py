@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def simulator(stack: Stack) -> Iterator[Simulator]:
 
 @dataclass
 class Ann:
-    """Somebody with a held trade, a closed one, lines in the inbox and an API key."""
+    """Somebody with a held trade, a closed one, lines in the inbox, an API key and a signal that waits."""
 
     trader: Trader
     held: Json
@@ -48,11 +49,13 @@ class Ann:
     key_id: str
     key_secret: str
     account_id: str
+    signal_id: str
 
     @property
     def marks(self) -> list[str]:
         """List what names her or hers and nothing else, so that it betrays whoever is shown it."""
-        return [self.trader.name, self.held["id"], self.closed["id"], self.line_id, self.key_id, self.account_id]
+        kept = [self.held["id"], self.closed["id"], self.line_id, self.key_id, self.signal_id]
+        return [self.trader.name, self.account_id, *kept]
 
 
 @pytest.fixture(scope="package")
@@ -72,6 +75,8 @@ def ann(stack: Stack, simulator: Simulator) -> Iterator[Ann]:
 
         assert trader.eventually(has_lines, 20)
         made = trader.ok("POST", "/api/keys", {"name": "ann's script", "scopes": ["read"]})
+        soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        waiting = trader.ok("POST", "/api/signals", {**body, "v": 1, "signal_id": "ann-1", "expires_at": soon})
         yield Ann(
             trader=trader,
             held=held,
@@ -81,6 +86,7 @@ def ann(stack: Stack, simulator: Simulator) -> Iterator[Ann]:
             key_id=made["id"],
             key_secret=made["secret"],
             account_id=held["account_id"],
+            signal_id=waiting["id"],
         )
 
 

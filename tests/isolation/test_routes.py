@@ -48,6 +48,8 @@ def hers(ann: Ann, path: str) -> list[str]:
     """Return the ids of Ann's that fit into a path."""
     if path.startswith("/api/trades/"):
         return [ann.held["id"], ann.closed["id"]]
+    if path.startswith("/api/signals/"):
+        return [ann.signal_id]
     return {"/api/keys/{id}": [ann.key_id], "/api/notifications/trades/{id}/read": [ann.line_id]}[path]
 
 
@@ -89,6 +91,8 @@ def test_nothing_of_hers_was_touched_by_trying(ann: Ann, bob: Trader) -> None:
     now = ann.trader.trade(ann.held["id"])
     assert (now["status"], now["protection"], now["version"]) == ("FILLED", "PROTECTED", before["version"])
     assert ann.key_id in {key["id"] for key in ann.trader.ok("GET", "/api/keys")["keys"]}
+    (waiting,) = ann.trader.ok("GET", "/api/signals?state=pending")["signals"]
+    assert waiting["id"] == ann.signal_id
     inbox = ann.trader.ok("GET", "/api/notifications/trades?limit=200")["notifications"]
     assert next(line for line in inbox if line["id"] == ann.line_id)["read_at"] is None
 

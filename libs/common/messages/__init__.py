@@ -3,6 +3,6 @@
 Importing this package registers all of them (`base.COMMANDS`, `QUERIES`, `FACTS`, `TICKS`).
 """
 
-from libs.common.messages import accounts, forensics, gateway, monitor, orders, pricing, safety
+from libs.common.messages import accounts, forensics, gateway, monitor, orders, pricing, safety, signals
 
-__all__ = ["accounts", "forensics", "gateway", "monitor", "orders", "pricing", "safety"]
+__all__ = ["accounts", "forensics", "gateway", "monitor", "orders", "pricing", "safety", "signals"]

@@ -46,6 +46,7 @@ from services.orders import (
     handlers_place,
     handlers_repairs,
     handlers_resolve,
+    handlers_signals,
     kills,
     recovery,
     stops,
@@ -405,7 +406,7 @@ async def a_house(
             stack.push_async_callback(house.aclose)
             await _settle_in(house, otoco, nth_contract, quote)
             flows = (recovery.advance, recovery.recover, recovery.watch)
-            kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look, kills.kill]
+            kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look, kills.kill, handlers_signals.see_to]
             runner = JobRunner(db, [replace(job, lease_s=lease_s) for job in kinds], deps, poll_s=0.1)
             await recovery.plan_jobs(deps)
             await expiry.plan_jobs(deps)

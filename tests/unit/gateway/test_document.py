@@ -72,7 +72,7 @@ def test_a_body_has_exactly_the_fields_of_its_message(
 
 
 def test_every_route_names_its_permission_or_is_public_on_purpose() -> None:
-    wardens = {permissions.viewer, permissions.trader, permissions.admin}
+    wardens = {permissions.viewer, permissions.trader, permissions.signaller, permissions.admin}
     for route in ROUTES:
         known = {dependency.call for dependency in route.dependant.dependencies} & wardens
         is_public = route.openapi_extra == PUBLIC

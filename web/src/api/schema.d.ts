@@ -500,6 +500,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/signals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Signals
+         * @description List signals, newest first, those that wait with their contract's quote.
+         */
+        get: operations["list_signals"];
+        put?: never;
+        /**
+         * Publish Signal
+         * @description Publish a signal: 201 it became a trade, 202 it waits; the same signal_id again tells what became of it.
+         */
+        post: operations["publish_signal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/signals/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Signal
+         * @description Let a waiting signal become a trade: 200 it did, 202 it is on its way; else what refused it.
+         */
+        post: operations["approve_signal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/signals/{id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reject Signal
+         * @description Refuse a waiting signal.
+         */
+        post: operations["reject_signal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/accounts": {
         parameters: {
             query?: never;
@@ -1885,11 +1949,162 @@ export interface components {
          */
         Severity: "info" | "warning" | "error" | "critical";
         /**
+         * Signal
+         * @description A signal and what became of it; what could not be read of it is null.
+         */
+        Signal: {
+            /** Id */
+            id: string;
+            /** Signal Id */
+            signal_id: string | null;
+            /** Bot */
+            bot: string;
+            state: components["schemas"]["SignalState"];
+            /** Code */
+            code: string | null;
+            /** Reason */
+            reason: string | null;
+            /** Trade Id */
+            trade_id: string | null;
+            /** Ticker */
+            ticker: string | null;
+            option_type: components["schemas"]["OptionType"] | null;
+            /** Strike */
+            strike: string | null;
+            /** Expiry */
+            expiry: string | null;
+            /** Qty */
+            qty: number | null;
+            /** Entry */
+            entry: {
+                [key: string]: unknown;
+            } | null;
+            /** Sl Price */
+            sl_price: string | null;
+            /** Tp Price */
+            tp_price: string | null;
+            /** Strategy */
+            strategy: string | null;
+            /** Ref Price */
+            ref_price: string | null;
+            /** Max Slippage Pct */
+            max_slippage_pct: string | null;
+            broker_mode: components["schemas"]["BrokerMode"] | null;
+            /** Account Id */
+            account_id: string | null;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Decided At */
+            decided_at: string | null;
+            /** Key Version */
+            key_version: number;
+            quote?: components["schemas"]["SignalQuote"] | null;
+        };
+        /**
+         * SignalBody
+         * @description What a bot publishes: a trade to place, and until when and at what price that is still a good idea.
+         */
+        SignalBody: {
+            /** Account Id */
+            account_id?: string | null;
+            /** Ticker */
+            ticker: string;
+            option_type: components["schemas"]["OptionType"];
+            /** Strike */
+            strike: number | string;
+            /**
+             * Expiry
+             * Format: date
+             */
+            expiry: string;
+            /** Qty */
+            qty: number;
+            entry: components["schemas"]["EntryBody"];
+            /** Sl Price */
+            sl_price?: number | string | null;
+            /** Tp Price */
+            tp_price?: number | string | null;
+            /** Strategy */
+            strategy?: string | null;
+            /** Card Score */
+            card_score?: number | string | null;
+            /** Ai Score */
+            ai_score?: number | string | null;
+            /** Ai Verdict */
+            ai_verdict?: string | null;
+            /** Gate Verdict */
+            gate_verdict?: string | null;
+            /** Technical Score */
+            technical_score?: number | string | null;
+            /** Sentiment Score */
+            sentiment_score?: number | string | null;
+            /** Signals Snapshot */
+            signals_snapshot?: {
+                [key: string]: unknown;
+            } | null;
+            /** Ai Reasoning Log */
+            ai_reasoning_log?: {
+                [key: string]: unknown;
+            } | null;
+            /** Signal Id */
+            signal_id: string;
+            /**
+             * V
+             * @constant
+             */
+            v: 1;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Ref Price */
+            ref_price?: number | string | null;
+            /** Max Slippage Pct */
+            max_slippage_pct?: number | string | null;
+            broker_mode?: components["schemas"]["BrokerMode"] | null;
+        };
+        /**
+         * SignalList
+         * @description Signals, newest first.
+         */
+        SignalList: {
+            /** Signals */
+            signals: components["schemas"]["Signal"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
          * SignalMode
          * @description What happens to a signal.
          * @enum {string}
          */
         SignalMode: "auto" | "review" | "off";
+        /**
+         * SignalQuote
+         * @description What the contract costs now. Units: USD per share; the quote's age in seconds, null where nobody told.
+         */
+        SignalQuote: {
+            /** Bid */
+            bid: string;
+            /** Ask */
+            ask: string;
+            /** Mid */
+            mid: string | null;
+            /** Age S */
+            age_s: number | null;
+        };
+        /**
+         * SignalState
+         * @description What became of a signal.
+         * @enum {string}
+         */
+        SignalState: "pending" | "placing" | "accepted" | "rejected" | "expired";
         /**
          * SyncBegun
          * @description The accounts that are being read now.
@@ -4728,6 +4943,421 @@ export interface operations {
             };
             /** @description upstream_auth */
             424: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no_answer */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_signals: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["SignalState"] | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignalList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description invalid_input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    publish_signal: {
+        parameters: {
+            query?: {
+                bot?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignalBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signal"];
+                };
+            };
+            /** @description Waits for approval, or its entry is still being placed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signal"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden · live_not_enabled */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description conflict · contract_in_use · expired · flow_running · idempotency_in_progress · illegal_transition · kill_switch_on · limit_exceeded · stale_version */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description broker_refused · idempotency_mismatch · invalid_input · market_closed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_auth */
+            424: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no_answer */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_signal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Not needed: a signal is decided once, however often this is asked. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signal"];
+                };
+            };
+            /** @description Waits for approval, or its entry is still being placed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signal"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden · live_not_enabled */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description conflict · contract_in_use · expired · flow_running · idempotency_in_progress · illegal_transition · kill_switch_on · limit_exceeded · stale_version */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description broker_refused · idempotency_mismatch · invalid_input · market_closed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_auth */
+            424: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description upstream_unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description no_answer */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reject_signal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Not needed: a signal is decided once, however often this is asked. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signal"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description conflict · expired · flow_running · idempotency_in_progress · illegal_transition · stale_version */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description idempotency_mismatch · invalid_input */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
