@@ -17,6 +17,7 @@ from libs.common.ids import new_tag
 from libs.common.messages.base import COMMANDS, QUERIES, Asked
 from libs.common.messages.monitor import GetMonitorStatus, SyncNow
 from libs.common.messages.orders import GetTrade, GetTradingSettings, PlaceTrade, UpdateTradingSettings
+from libs.common.messages.signals import PublishSignal
 from libs.common.testing import TestDatabase
 from tests.integration.gateway.house import PASSWORD, UNSAFE, House, own_nats, running
 
@@ -35,7 +36,7 @@ def _answer_everything(house: House) -> None:
         house.answers[kind] = {"trades": [], "executions": [], "entries": [], "next_cursor": None}
     settings = {"created_at": "2026-11-01T10:00:00Z", "updated_at": "2026-11-01T10:00:00Z"}
     house.answers[GetTradingSettings] = house.answers[UpdateTradingSettings] = settings
-    house.answers[PlaceTrade] = Reply(201)
+    house.answers[PlaceTrade] = house.answers[PublishSignal] = Reply(201)
     house.answers[SyncNow] = Reply(202)
     house.answers[GetMonitorStatus] = {"banners": [], "feeds": []}
     house.answers[GetTrade] = _trade
