@@ -266,12 +266,13 @@ async def test_a_limit_that_refuses_an_approval_is_told_to_who_approves(house: H
     assert (await rows_of(house))[0]["state"] == "rejected"
 
 
-async def test_what_the_broker_refuses_is_refused_with_its_words_and_its_trade(house: House) -> None:
+async def test_an_entry_that_could_not_be_placed_refuses_its_signal_and_names_the_trade(house: House) -> None:
     await house.prefer(signal_mode="auto")
-    taken = await publish(house, signal(house, qty=1000))
+    await house.fault("status_429")
+    taken = await publish(house, signal(house))
     assert taken is not None
     row = await until(house, taken.id, state="rejected")
-    assert row["code"] == "broker_refused"
+    assert row["reason"] == "the order could not be placed; nothing was bought"
     assert (await house.trade(row["trade_id"]))["close_reason"] == "REJECTED"
 
 
