@@ -45,7 +45,7 @@ def over() -> Any:
     """Write the fact of the same trade's end, sold by others."""
     entry, *legs = holding().model_dump()["orders"]
     orders = [entry, *({**leg, "status": "CANCELLED"} for leg in legs)]
-    values = {"status": "CLOSED", "filled_qty": 2, "close_reason": "CLOSED_AT_BROKER", "orders": orders}
+    values: dict[str, Any] = {"status": "CLOSED", "filled_qty": 2, "close_reason": "CLOSED_AT_BROKER", "orders": orders}
     return a_fact(TradeClosed, key_version=4, **values)
 
 
