@@ -7,10 +7,12 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
 
+from libs.market import calendar
 from tests.campaign import figures
 from tests.campaign.asking import Asked, Ledger
 from tests.campaign.checker import findings
@@ -24,7 +26,7 @@ from tests.journey.stack import Simulator, Stack
 from tests.journey.trader import Json, Trader, eventually
 
 ENVIRONMENT = {
-    "ORDER_SYNC_S": "2", "HOT_SYNC_S": "0.5", "PORTFOLIO_SYNC_S": "3", "SNAPSHOT_S": "30",
+    "ORDER_SYNC_S": "2", "HOT_SYNC_S": "0.5", "PORTFOLIO_SYNC_S": "3", "SNAPSHOT_S": "30", "EXPIRATIONS_KEEP_S": "2",
     "LOOK_S": "5", "POSITION_LAG_S": "1.5", "REPAIR_ASK_S": "4",
     "BROKER_READ_S": "1.5", "BROKER_WRITE_S": "1.5", "LEASE_S": "5", "RECOVERY_S": "2",
     "BUDGET_TRADING_PER_MIN": "3000", "BUDGET_STANDARD_PER_MIN": "3000", "BUDGET_MARKET_PER_MIN": "3000",
@@ -97,18 +99,27 @@ class Campaign:
             self.accounts.append(str(settings["account_id"]))
             self.world.pay(str(settings["account_id"]), RICH)
 
-    def _list_contracts(self, expiry: int) -> None:
+    def _can_list(self, expiry: int) -> bool:
+        try:
+            return self._list_contracts(expiry)
+        except (AssertionError, IndexError):
+            return False
+
+    def _list_contracts(self, expiry: int) -> bool:
+        """Choose the contracts; False while the list of expiries is still of the day before."""
         each = CONTRACTS // len(TICKERS)
         kinds = [(nth // 2, "CALL" if nth % 2 else "PUT") for nth in range(each)]
         self.contracts = [
             self.people[0].contract(ticker, nth, kind, expiry) for nth, kind in kinds for ticker in TICKERS
         ]  # fmt: skip
+        today = calendar.new_york_date(datetime.fromisoformat(self.world.clock()["now"]))
+        return all(date.fromisoformat(contract["expiry"]) >= today for contract in self.contracts)
 
     def _play(self, chapter: Chapter) -> None:
         """Trade and make trouble for a while, then leave everything in peace and check."""
         self.ledger.say(f"── chapter {chapter.number}")
         self.mischief.set_clock(chapter.clock[0][1])
-        self._list_contracts(chapter.nth_expiry)
+        self._fail_unless(eventually(lambda: self._can_list(chapter.nth_expiry), 20), ["no contracts could be listed"])
         over = threading.Event()
         hands = [self._hand(number, over) for number in range(HANDS)]
         work = [
