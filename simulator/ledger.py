@@ -1,9 +1,10 @@
 """What an account's entries say in Tradier's history and gain/loss lists. Pure."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from simulator.calendar import eastern
 from simulator.wire import iso_instant
 
 Entry = dict[str, Any]
@@ -13,8 +14,17 @@ def _stamp(instant: str) -> str:
     return iso_instant(datetime.fromisoformat(instant))
 
 
+def _day(entry: Entry) -> date:
+    return eastern(datetime.fromisoformat(entry["at"])).date()
+
+
+def between(entries: list[Entry], first: date, last: date) -> list[Entry]:
+    """Leave only what happened on these New York days."""
+    return [entry for entry in entries if first <= _day(entry) <= last]
+
+
 def history(entries: list[Entry], kind: str | None, symbol: str | None) -> list[Entry]:
-    """Word the trades and option events, newest first."""
+    """Word the trades and option events, newest first; of when it tells the day alone."""
     found = []
     for entry in reversed(entries):
         if entry["kind"] not in ("trade", "option") or kind not in (None, "", entry["kind"]):
@@ -29,7 +39,7 @@ def history(entries: list[Entry], kind: str | None, symbol: str | None) -> list[
             body["option_type"] = entry["option_type"]
         row = {
             "amount": float(entry["amount"]),
-            "date": _stamp(entry["at"]),
+            "date": f"{_day(entry)}T00:00:00Z",
             "type": entry["kind"],
             entry["kind"]: body,
         }

@@ -29,6 +29,7 @@ class Toggles(BaseModel):
     opposite_side: Literal["market_only", "refuse", "allow"] = "market_only"
     modify_leg: Literal["refuse", "allow"] = "refuse"
     settlement: Literal["at_close", "overnight"] = "at_close"
+    history: Literal["nightly", "at_once", "never"] = "nightly"
     pending_buys: bool = False
     otoco_market: bool = False
     gtc_listed: bool = False

@@ -1,6 +1,7 @@
 """Tradier's account side: profile, balances, positions, orders, the stream's session."""
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,7 @@ from simulator.edge import (
     text_reply,
 )
 from simulator.exchange import Finalized
-from simulator.ledger import gain_and_loss, history
+from simulator.ledger import between, gain_and_loss, history
 from simulator.rules import BadParameter, Leg, Refused, Ticket, is_true
 from simulator.world import World
 
@@ -229,9 +230,21 @@ def modify(world: World, ask: Ask) -> Reply:
 
 
 def account_history(world: World, ask: Ask) -> Reply:
-    """List what happened to an account's money."""
-    events = history(world.journal.entries(ask.account), ask.params.get("type"), ask.params.get("symbol"))
+    """List what happened to an account's money: a day comes in when its night is over."""
+    world.tell_time()
+    today, shown = eastern(world.exchange.now).date(), world.toggles.history
+    last = date.min if shown == "never" else today if shown == "at_once" else today - timedelta(days=1)
+    first, until = (_day(ask, name) for name in ("start", "end"))
+    entries = between(world.journal.entries(ask.account), first or date.min, min(until or last, last))
+    events = history(entries, ask.params.get("type"), ask.params.get("symbol"))
     return json_reply(wire.collection("history", "event", _paged(ask, events, 25)))
+
+
+def _day(ask: Ask, name: str) -> date | None:
+    try:
+        return date.fromisoformat(ask.params[name]) if ask.params.get(name) else None
+    except ValueError:
+        raise rules.invalid(name) from None
 
 
 def gainloss(world: World, ask: Ask) -> Reply:

@@ -36,6 +36,7 @@ from libs.broker.reports import (
     Chain,
     ClockReport,
     Greeks,
+    PastTrade,
     PositionReport,
     Profile,
     ProfileAccount,
@@ -63,6 +64,7 @@ __all__ = [
     "OrderStatus",
     "OrderType",
     "OtocoOrder",
+    "PastTrade",
     "PlaceRequest",
     "PlacedOrder",
     "PositionReport",
@@ -128,6 +130,13 @@ class BrokerProvider(ABC):
     @abstractmethod
     async def positions(self) -> tuple[PositionReport, ...]:
         """List every holding."""
+
+    @abstractmethod
+    async def history(self, since: date) -> tuple[PastTrade, ...]:
+        """List every execution since a New York day. Raises rather than return a part.
+
+        As far as the venue has written them down: the night after, or, in a sandbox, never.
+        """
 
     @abstractmethod
     async def balances(self) -> BalanceReport:

@@ -22,6 +22,17 @@ class PositionReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastTrade:
+    """One execution of an earlier day as the account's history tells it: without an order, without a time."""
+
+    day: date
+    symbol: str
+    qty: Decimal
+    """Below zero is sold."""
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceReport:
     """The account's money. None is what the broker did not say."""
 

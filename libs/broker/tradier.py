@@ -20,6 +20,7 @@ from libs.broker.base import (
     ClockReport,
     OptionOrder,
     OrderReport,
+    PastTrade,
     PlacedOrder,
     PlaceRequest,
     PositionReport,
@@ -34,6 +35,7 @@ from libs.common.errors import LiveNotEnabled, UpstreamUnavailable
 from libs.common.http import Unreadable
 
 PAGE_LIMIT: Final = 1000
+HISTORY_LIMIT: Final = 100
 MAX_PAGES: Final = 50
 MAX_QUERY_SYMBOLS: Final = 60
 """More symbols than this go in a form, not in the address."""
@@ -121,6 +123,29 @@ class TradierBroker(BrokerProvider):
     async def positions(self) -> tuple[PositionReport, ...]:
         """List every holding."""
         return await self._session.get(f"{self._account}/positions", "positions", tradier_account.positions)
+
+    async def history(self, since: date) -> tuple[PastTrade, ...]:
+        """List every execution since a day, all pages; the vendor's sandbox writes none.
+
+        Raises: UpstreamUnavailable rather than return a part.
+        """
+        if self.mode is BrokerMode.TRADIER_SANDBOX:
+            return ()
+        found: list[PastTrade] = []
+        last: tuple[PastTrade, ...] | None = None
+        for number in range(1, MAX_PAGES + 1):
+            trades, entries = await self._session.get(
+                f"{self._account}/history",
+                "history",
+                tradier_account.past_trades,
+                query={"type": "trade", "start": since.isoformat(), "page": str(number), "limit": str(HISTORY_LIMIT)},
+            )
+            # A page may hold fewer than were asked for; only an empty one, or the same again, is the end.
+            if not entries or trades == last:
+                return tuple(found)
+            found += trades
+            last = trades
+        raise UpstreamUnavailable(f"history: more than {MAX_PAGES} pages")
 
     async def balances(self) -> BalanceReport:
         """Read the account's money."""

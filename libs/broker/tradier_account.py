@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from libs.broker import tradier_wire as wire
-from libs.broker.reports import BalanceReport, PositionReport, Profile, ProfileAccount
+from libs.broker.reports import BalanceReport, PastTrade, PositionReport, Profile, ProfileAccount
 from libs.common.http_call import Answer, Unreadable
 
 
@@ -29,6 +29,26 @@ def _position(raw: wire.Raw) -> PositionReport:
         acquired_at=wire.instant(raw.get("date_acquired")),
         id=wire.text(raw.get("id")),
     )
+
+
+def past_trades(answer: Answer) -> tuple[tuple[PastTrade, ...], int]:
+    """Read a page of the history's trades, and how many entries it held. Raises: Unreadable, UpstreamAuth."""
+    data = wire.read_body(answer, "history")
+    if "history" not in data:
+        raise Unreadable("no history in the answer")
+    entries = wire.many(data["history"], "event")
+    return tuple(_past_trade(raw) for raw in entries if isinstance(raw.get("trade"), Mapping)), len(entries)
+
+
+def _past_trade(raw: wire.Raw) -> PastTrade:
+    trade, on = raw["trade"], wire.day(raw.get("date"))
+    qty, price = wire.decimal(trade.get("quantity")), wire.decimal(trade.get("price"))
+    amount = wire.decimal(raw.get("amount"))
+    if on is None or qty is None or price is None:
+        raise Unreadable("a trade of the history lacks its day, quantity or price")
+    # Whose money moved which way is sure; whether a sale's quantity has a sign is not.
+    is_sale = qty < 0 or (amount is not None and amount > 0)
+    return PastTrade(day=on, symbol=str(trade["symbol"]), qty=-abs(qty) if is_sale else qty, price=price)
 
 
 def balances(answer: Answer) -> BalanceReport:

@@ -2,8 +2,8 @@
 
 1. Evidence, not absence: a position that is missing or smaller is only explained by an order that executed, an expiry,
    an exercise or a contract that was exchanged; unexplained, it makes the whole view doubtful.
-2. While the view is doubtful nothing is found; it ends when two full reads agree with each other and with our own
-   orders read by their ids, and neither has a reason of its own.
+2. While the view is doubtful nothing is found but what to ask an account's history for; it ends when two full reads
+   agree with each other and with our own orders read by their ids, and neither has a reason of its own.
 3. Only trades that rest are judged: no running flow, and a row that did not change since before the first read.
 4. A finding stands once a second look found the same of the same row; only then it is told, and repaired.
 5. What is not ours is never repaired: a foreign working sell takes the inventory, and is left alone.
@@ -41,9 +41,9 @@ _ALARM = {
 }
 _NOT_SURE = frozenset({BrokerWord.ERROR, BrokerWord.UNRECOGNISED})
 """Neither resting nor over: nothing is covered by such an order, and orders is asked to look."""
-REPAIRED = frozenset(_ALARM) - {Finding.FOREIGN, Finding.DOUBTFUL}
-"""What orders is asked to repair; the rest is only told."""
-OF_HOLDINGS = REPAIRED - {Finding.ORPHAN, Finding.SHORT}
+REPAIRED = frozenset(_ALARM) - {Finding.FOREIGN}
+"""What orders is asked about: to repair it, or while in doubt only to read the account's history; the rest is told."""
+OF_HOLDINGS = REPAIRED - {Finding.ORPHAN, Finding.SHORT, Finding.DOUBTFUL}
 """What is only ever found of a trade that holds something: it ends with the trade."""
 
 
@@ -120,9 +120,21 @@ def look(
     why = [] if wiped else doubting.reasons_of(trades, broker, shown, contracts, resting, listed_before=listed_before)
     after = doubting.next_doubt(doubt, why, doubting.digest_of(broker), now)
     if after is not None:
-        return Looked((), (), after)
+        gone = _unexplained(trades, contracts, broker, resting)
+        return Looked(gone, _standing(gone, earlier), after)
     found = list(wiped) if wiped else [*found, *_foreign(contracts, trades)]
     return Looked(tuple(found), _standing(found, earlier), None)
+
+
+def _unexplained(
+    trades: list[OurTrade], contracts: Mapping[str, Contract], broker: Broker, resting: frozenset[str]
+) -> tuple[Found, ...]:
+    """Name the trades whose contracts are gone without a word: what the account's history says of them is asked for."""
+    return tuple(
+        _Maker(trade).found(Finding.DOUBTFUL, f"{trade.occ_symbol}: gone, and nothing of today explains it")
+        for trade in trades
+        if trade.trade_id in resting and doubting.is_unexplained(trade, contracts[trade.occ_symbol], broker)
+    )
 
 
 def _of_trade(trade: OurTrade, contracts: Mapping[str, Contract], shown: Shown, broker: Broker) -> list[Found]:

@@ -8,17 +8,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from libs.broker.base import Priority
 from libs.broker.orders import OrderReport
 from libs.common.errors import Expired, InvalidInput, NotFound
 from libs.common.handlers import Context, Reply, answers
+from libs.common.ids import new_id
 from libs.common.messages.orders import ResolveTrade
-from services.orders import asking, requests, resolving, saving, sights, store, store_evidence, store_requests
+from libs.common.messages.vocabulary import OrderStatus
+from services.orders import (
+    asking,
+    gone,
+    mending,
+    requests,
+    resolving,
+    saving,
+    sights,
+    store,
+    store_evidence,
+    store_requests,
+)
 from services.orders.deps import Deps
 from services.orders.evidence import Seen
 from services.orders.flow import JOB
+from services.orders.repairing import Looked
+from services.orders.resolving import Asker
 from services.orders.steps import Moment
 from services.orders.store import Loaded
 from services.orders.store_requests import Request
@@ -34,6 +50,8 @@ class _Found:
     report: OrderReport | None = None
     owner: tuple[str, str] | None = None
     seen: Seen | None = None
+    looks: tuple[Looked, Looked] | None = None
+    """Of a trade without an unknown write: what it holds may be gone."""
 
 
 @answers(ResolveTrade)
@@ -45,8 +63,7 @@ async def resolve_trade(command: ResolveTrade, ctx: Context, deps: Deps) -> Repl
     if first is not None or loaded is None:
         assert first is not None
         return await requests.replayed(deps, command, ctx, first)
-    resolving.unknown_tags(loaded.view)
-    found = await _found(command, loaded, deps)
+    found = await (_found if _has_unknown(loaded.view) else _looked)(command, loaded, deps)
     _judged(command, loaded.view, found, ctx, deps.moment(loaded))
     taken = await _store(command, ctx, deps, found)
     if taken is not None:
@@ -55,14 +72,34 @@ async def resolve_trade(command: ResolveTrade, ctx: Context, deps: Deps) -> Repl
         return await requests.present(deps, ctx, command.idempotency_key)
 
 
+def _has_unknown(view: View) -> bool:
+    return any(order.status is OrderStatus.UNKNOWN for order in view.orders)
+
+
+async def _looked(command: ResolveTrade, loaded: Loaded, deps: Deps) -> _Found:
+    """Look at the contract, twice where no order is named. Raises: IllegalTransition, UpstreamUnavailable."""
+    gone.check_holds(loaded.view)
+    broker = deps.broker_of(loaded, Priority.EXIT)
+    first = again = await mending.look(loaded.view, _number(command), broker, deps)
+    if command.broker_order_id is None:
+        await asyncio.sleep(deps.settings.order_waits.look_gap_exit_s)
+        again = await mending.look(loaded.view, None, broker, deps)
+    return _Found(looks=(first, again))
+
+
+def _number(command: ResolveTrade) -> str | None:
+    named = command.broker_order_id
+    if named is not None and (not named.isdecimal() or len(named) > MAX_ID_DIGITS):
+        raise InvalidInput(f"an order of the broker is named by its number, was {named[:40]!r}")
+    return named
+
+
 async def _found(command: ResolveTrade, loaded: Loaded, deps: Deps) -> _Found:
     """Ask the broker. Raises: InvalidInput, UpstreamUnavailable, UpstreamAuth."""
     broker = deps.broker_of(loaded, Priority.EXIT)
-    named = command.broker_order_id
+    named = _number(command)
     if named is None:
         return _Found(seen=await sights.look(broker, loaded, deps))
-    if not named.isdecimal() or len(named) > MAX_ID_DIGITS:
-        raise InvalidInput(f"an order of the broker is named by its number, was {named[:40]!r}")
     try:
         report = await broker.order(named)
     except NotFound:
@@ -75,7 +112,9 @@ async def _found(command: ResolveTrade, loaded: Loaded, deps: Deps) -> _Found:
 def _judged(command: ResolveTrade, view: View, found: _Found, ctx: Context, moment: Moment) -> View:
     """Check what was said against what was found, and settle. Raises: IllegalTransition, InvalidInput."""
     asker = resolving.Asker(ctx.user, ctx.via)
-    if found.report is not None:
+    if found.looks is not None:
+        settled = _gone(command, view, found.looks, asker, moment)
+    elif found.report is not None:
         tag = resolving.named(view, found.report, found.owner, moment)
         settled = resolving.as_named(view, tag, found.report, asker, moment)
     else:
@@ -83,6 +122,14 @@ def _judged(command: ResolveTrade, view: View, found: _Found, ctx: Context, mome
         resolving.check_none(view, found.seen, moment)
         settled = resolving.as_none(view, asker, moment)
     return settled if view.trade.is_locked else asking.acted(settled)
+
+
+def _gone(command: ResolveTrade, view: View, looks: tuple[Looked, Looked], by: Asker, moment: Moment) -> View:
+    if _has_unknown(view):
+        raise InvalidInput("an order of this trade has just become unknown; ask again")
+    if command.broker_order_id is None:
+        return gone.as_gone(view, looks, by, moment, new_id=new_id)
+    return gone.as_sold(view, command.broker_order_id, looks[1], by, moment, new_id=new_id)
 
 
 async def _store(command: ResolveTrade, ctx: Context, deps: Deps, found: _Found) -> Request | None:

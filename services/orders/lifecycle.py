@@ -27,6 +27,7 @@ from libs.common.messages.vocabulary import (
 from libs.market import money
 from services.orders import corrections, protection
 from services.orders.merging import LAPSED, NEVER_SENT, NOT_PLACED, Report, merge
+from services.orders.past import GUESSED, is_past
 from services.orders.results import Ending, amounts, ended_by
 from services.orders.trade import EXIT_ROLES, Event, Group, Order, Trade, View
 
@@ -324,9 +325,17 @@ def _with_result(view: View) -> Trade:
         view.trade,
         **amounts(view, last.filled_at),
         close_reason=_HIT.get(last.role, asked),
-        trigger_precision=TriggerPrecision.BROKER_FILL,
+        trigger_precision=_precision(view),
         is_locked=True,
     )
+
+
+def _precision(view: View) -> TriggerPrecision:
+    """Say how the worst known of the prices that ended a trade is known."""
+    names = [order.broker_order_id or "" for order, _ in ended_by(view)]
+    if any(name.startswith(GUESSED) for name in names):
+        return TriggerPrecision.ESTIMATED
+    return TriggerPrecision.BROKER_HISTORY if any(is_past(name) for name in names) else TriggerPrecision.BROKER_FILL
 
 
 def _without_result(view: View, now: datetime) -> Trade:

@@ -6,17 +6,25 @@ two of them can make something look less missing, never more.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
 from libs.broker.base import BrokerProvider
 from libs.broker.reports import Quote
-from libs.common.errors import NotFound
+from libs.broker.venue_clock import market_clock
+from libs.common import log
+from libs.common.errors import NotFound, UpstreamUnavailable
 from libs.common.ids import new_id, new_tag
-from services.orders import brackets, evidence, looking, protecting, repairing
+from libs.market import calendar
+from services.orders import brackets, evidence, looking, past, protecting, repairing
 from services.orders.deps import Deps
 from services.orders.evidence import Baseline
 from services.orders.repairing import Looked
 from services.orders.steps import Inspect, Moment, Outcome
 from services.orders.store import Loaded
 from services.orders.trade import View
+
+_log = log.get(__name__)
 
 MOST_BY_ID = 12
 """More of one trade's orders than this were never alive at once; the newest are read."""
@@ -30,12 +38,34 @@ async def look(view: View, named: str | None, broker: BrokerProvider, deps: Deps
     own = dict.fromkeys(order.group_order_id for order in reversed(view.orders) if order.group_order_id)
     wanted = [*(named or "").split(), *list(own)[:MOST_BY_ID]]
     gone = set()
-    for order_id in dict.fromkeys(name for name in wanted if name not in listed):
+    for order_id in dict.fromkeys(name for name in wanted if name not in listed and not past.is_past(name)):
         try:
             orders.append(await broker.order(order_id))
         except NotFound:
             gone.add(order_id)
-    return Looked(positions, tuple(orders), frozenset(gone), await deps.beside(view))
+    looked = Looked(positions, tuple(orders), frozenset(gone), await deps.beside(view))
+    return await _with_history(view, looked, broker, deps)
+
+
+async def _with_history(view: View, looked: Looked, broker: BrokerProvider, deps: Deps) -> Looked:
+    """Add what others sold on earlier days, where something is missing that nothing else explains."""
+    now = deps.clock.now()
+    since = repairing.held_since(view)
+    moment = Moment(now, deps.settings.order_waits)
+    if since is None or view.trade.successor_occ or not repairing.missing_qty(view, looked, moment):
+        return looked
+    today = calendar.new_york_date((await market_clock(broker, now=now)).market_at(now))
+    if calendar.new_york_date(since) >= today:
+        return looked
+    try:
+        told = await broker.history(calendar.new_york_date(since))
+    except UpstreamUnavailable as error:
+        # A venue that cannot tell its history proves nothing by it; the look counts without.
+        _log.info("history_not_read", trade_id=view.trade.id, detail=error.detail)
+        return looked
+    symbol, lots = view.trade.occ_symbol, view.entry_orders[0].base_qty or Decimal(0)
+    found = past.sales_by_others(symbol, told, looked.beside.fills, since=since, today=today, foreign_lots=lots)
+    return replace(looked, orders=(*looked.orders, *found))
 
 
 async def inspected(step: Inspect, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:

@@ -20,6 +20,7 @@ from libs.common.messages.vocabulary import BrokerMode, Finding, OrderRole, Prot
 from libs.market.options import OccSymbol
 from services.orders import asking, lifecycle, merging
 from services.orders.evidence import holding_of
+from services.orders.past import OurFill, is_past
 from services.orders.protection import FOREIGN_STOP
 from services.orders.reading import reports_of
 from services.orders.steps import Moment
@@ -27,7 +28,7 @@ from services.orders.trade import ActionState, Event, Group, View
 
 STOP, OTHER = FOREIGN_STOP, "other"
 _STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
-_NEVER_OURS = frozenset({Finding.FOREIGN, Finding.DOUBTFUL})
+_NEVER_OURS = frozenset({Finding.FOREIGN})
 _OF_THE_CLOSED = frozenset({Finding.ORPHAN, Finding.SHORT})
 _WIPED_MODES = frozenset({BrokerMode.PAPER, BrokerMode.TRADIER_SANDBOX})
 
@@ -48,6 +49,8 @@ class Beside:
     ours: frozenset[str] = frozenset()
     explained: tuple[tuple[str, int], ...] = ()
     """Somebody else's orders that trades have taken as theirs, with how many contracts each."""
+    fills: tuple[OurFill, ...] = ()
+    """What every order of ours executed there, over all days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ def judged(view: View, action_id: str, looked: Looked, moment: Moment, *, new_id
     before = view
     if action.finding is Finding.SANDBOX_WIPE:
         view = _wiped(view, looked, moment.now)
+    elif action.finding is Finding.DOUBTFUL:
+        view = remembered(view, looked, moment, new_id=new_id)
     elif action.finding is Finding.CORPORATE_ACTION:
         view = _succeeded(view, action.successor_occ, looked)
     else:
@@ -94,15 +99,7 @@ def judged(view: View, action_id: str, looked: Looked, moment: Moment, *, new_id
 
 def known(view: View, looked: Looked, moment: Moment, *, new_id: Callable[[], str]) -> View:
     """Bring the trade up to what a look shows: its orders, sales by others, inventory that is taken."""
-    for report in looked.orders:
-        found = reports_of(view.orders, report)
-        if found:
-            view = lifecycle.applied(view, found, moment.now)
-    missing = view.held_qty - _left(view, looked)
-    if missing > 0:
-        view = _explained(view, OrderRole.CLOSE, missing, looked, moment, new_id=new_id)
-    elif view.held_qty < 0:
-        view = _explained(view, OrderRole.COVER, min(-missing, -view.held_qty), looked, moment, new_id=new_id)
+    view = _accounted(view, looked, moment, new_id=new_id)
     if view.trade.is_locked:
         return view
     left = max(_left(view, looked), 0)
@@ -112,6 +109,42 @@ def known(view: View, looked: Looked, moment: Moment, *, new_id: Callable[[], st
         foreign_exit=_foreign_exit(view, left, looked),
     )
     return view if trade == view.trade else lifecycle.settled(replace(view, trade=trade), moment.now)
+
+
+def _accounted(view: View, looked: Looked, moment: Moment, *, new_id: Callable[[], str]) -> View:
+    """Take in what our own orders did, and what others' orders explain of what is missing."""
+    for report in looked.orders:
+        found = reports_of(view.orders, report)
+        if found:
+            view = lifecycle.applied(view, found, moment.now)
+    missing = view.held_qty - _left(view, looked)
+    if missing > 0:
+        view = _explained(view, OrderRole.CLOSE, missing, looked, moment, new_id=new_id)
+    elif view.held_qty < 0:
+        view = _explained(view, OrderRole.COVER, min(-missing, -view.held_qty), looked, moment, new_id=new_id)
+    return view
+
+
+def remembered(view: View, looked: Looked, moment: Moment, *, new_id: Callable[[], str]) -> View:
+    """Take of a look at an account in doubt what its history explains, and our own orders; lists say nothing there."""
+    sure = [top for top in looked.orders if is_past(top.id) or reports_of(view.orders, top)]
+    return _accounted(view, replace(looked, orders=tuple(sure)), moment, new_id=new_id)
+
+
+def missing_qty(view: View, looked: Looked, moment: Moment) -> int:
+    """Return how many contracts are missing after everything a look explains; zero of a trade that is over."""
+    after = _accounted(view, looked, moment, new_id=str)
+    return 0 if after.trade.is_locked else max(after.held_qty - left_qty(after, looked), 0)
+
+
+def left_qty(view: View, looked: Looked) -> int:
+    """Return what the positions leave for a trade that is not over. Units: contracts."""
+    return max(_left(view, looked), 0)
+
+
+def held_since(view: View) -> datetime | None:
+    """Return when the first contract was bought. Time: the venue's own."""
+    return min((order.filled_at for order in view.entry_orders if order.filled_at), default=None)
 
 
 def may_protect(view: View) -> bool:
@@ -152,7 +185,7 @@ def _explained(
 ) -> View:
     """Take others' executions for what is missing, or too much, as far as they explain it."""
     side = OrderSide.SELL_TO_CLOSE if role is OrderRole.CLOSE else OrderSide.BUY_TO_CLOSE
-    since = _held_since(view)
+    since = held_since(view)
     for flat, _ in _others(view, looked):
         at = flat.transaction_at or flat.created_at
         if flat.side is not side or not flat.is_priced or at is None or since is None or at < since:
@@ -178,10 +211,6 @@ def _price_of_rest(view: View, flat: OrderReport, taken: int) -> Decimal:
         return average
     before = sum(((o.avg_price or Decimal(0)) * o.filled_qty for o in own), Decimal(0))
     return (average * flat.exec_qty - before) / (flat.exec_qty - taken)
-
-
-def _held_since(view: View) -> datetime | None:
-    return min((order.filled_at for order in view.entry_orders if order.filled_at), default=None)
 
 
 def _foreign_exit(view: View, left: int, looked: Looked) -> str | None:

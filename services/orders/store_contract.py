@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.common.db import Unit
 from services.orders import rows
+from services.orders.past import OurFill
 from services.orders.repairing import Beside
 from services.orders.trade import Trade
 
@@ -35,7 +36,13 @@ select json_build_object(
     'orders', (
         select coalesce(json_agg(json_build_array(o.broker_order_id, o.group_order_id, o.sent_as, o.filled_qty)), '[]')
         from orders.trades t join orders.broker_orders o on o.trade_id = t.id
-        where {_SAME} and o.group_order_id is not null)
+        where {_SAME} and o.group_order_id is not null),
+    'fills', (
+        select coalesce(json_agg(json_build_object(
+            'at', o.filled_at, 'price', o.avg_price::text,
+            'qty', case when o.role in ('ENTRY', 'COVER') then o.filled_qty else -o.filled_qty end)), '[]')
+        from orders.trades t join orders.broker_orders o on o.trade_id = t.id
+        where {_SAME} and o.filled_qty > 0 and o.sent_as <> 'foreign' and o.filled_at is not null)
 )::text
 """  # noqa: S608 - built of constants
 
@@ -59,4 +66,4 @@ async def beside(unit: Unit, trade: Trade) -> Beside:
     found = rows.loads(raw or b'{"held_qty": 0, "orders": []}')
     ours = {name for own, group, sent_as, _ in found["orders"] if sent_as != "foreign" for name in (own, group) if name}
     explained = tuple((own, qty) for own, _, sent_as, qty in found["orders"] if sent_as == "foreign" and own)
-    return Beside(int(found["held_qty"]), frozenset(ours), explained)
+    return Beside(int(found["held_qty"]), frozenset(ours), explained, rows.read_all(OurFill, found.get("fills", [])))

@@ -134,3 +134,16 @@ def test_an_answer_to_another_question_is_unreadable(name: str) -> None:
         market.quotes(answer(name), is_delayed=False)
     with pytest.raises(Unreadable):
         market.expirations(answer(name))
+
+
+def test_history_tells_executions_by_day_and_whose_money_moved_which_way() -> None:
+    trades, entries = account.past_trades(answer("history_many.json"))
+    assert [(one.day.isoformat(), one.symbol, one.qty, one.price) for one in trades] == [
+        ("2026-11-19", "SPY261218C00650000", Decimal(-2), Decimal("4.23")),
+        ("2026-11-19", "SPY261218C00650000", Decimal(-1), Decimal(4)),  # a sale written without a sign
+        ("2026-11-18", "SPY261218C00650000", Decimal(3), Decimal("4.2")),
+    ]
+    assert entries == 4
+    (only,), _ = account.past_trades(answer("history_one.json"))
+    assert only.qty == 1
+    assert account.past_trades(answer("history_none.json")) == ((), 0)

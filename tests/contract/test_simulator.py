@@ -1,7 +1,7 @@
 """The same contract against a real process: what we send is understood, what it answers is read."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -21,6 +21,7 @@ from libs.broker.base import (
 from libs.broker.venue_clock import market_clock
 from libs.common.errors import AppError, NotFound, OutcomeUnknown, UpstreamAuth, UpstreamRefused, UpstreamUnavailable
 from libs.common.testing import eventually
+from libs.market import calendar
 from libs.market.clock import is_contract_open
 from libs.market.options import OccSymbol
 from libs.market.session import MarketState
@@ -316,3 +317,21 @@ async def test_account_events_hint_at_what_filled(venue: Venue) -> None:
     finally:
         listening.cancel()
         await asyncio.wait({listening})
+
+
+async def test_history_tells_a_sale_by_hand_by_its_day_and_not_before_the_night(venue: Venue) -> None:
+    broker, contract = venue.broker(), await venue.contract()
+    now = datetime.now(UTC)
+    day = calendar.new_york_date((await market_clock(broker, now=now)).market_at(now))
+    await venue.filled(contract)
+    sale = {"kind": "manual_order", "account": venue.account_id, "option_symbol": str(contract)}
+    await venue.control("events", sale | {"side": "sell_to_close", "quantity": 2})
+    assert await broker.history(day) == ()
+    await venue.control("toggles", {"history": "at_once"})
+    told = await broker.history(day)
+    assert {(one.symbol, one.day, one.qty, one.price) for one in told} == {
+        (str(contract), day, Decimal(2), Decimal(4)),
+        (str(contract), day, Decimal(-2), Decimal(4)),
+    }
+    assert await broker.history(day + timedelta(days=1)) == ()
+    await venue.control("toggles", {"history": "nightly"})

@@ -109,6 +109,8 @@ def test_an_option_in_the_money_is_exercised_at_its_end_and_one_out_of_it_is_gon
     assert trader.cash()["positions"] == {"SPY": 100}
     assert trader.truth(group)["status"] == "expired"
     assert trader.get("/markets/quotes", symbols=inside).json()["quotes"]["unmatched_symbols"]["symbol"] == inside
+    assert trader.get("/history", type="option").json() == {"history": "null"}
+    trader.control("clock", now="2026-11-28T10:00:00Z")
     kinds = [one["option"]["option_type"] for one in trader.get("/history", type="option").json()["history"]["event"]]
     assert sorted(kinds) == ["OPTEXER", "OPTEXP"]
     closed = trader.get("/gainloss", symbol=outside).json()["gainloss"]["closed_position"]

@@ -34,6 +34,7 @@ def test_everything_survives_a_kill(own_simulator: SimulatorProcess, reborn: Reb
     option, group = trader.protected(quantity=2)
     trader.buy(trader.contract(strike=22), price=1.5, tag="bk-1")
     trader.control("toggles", otoco_release="first_fill")
+    trader.control("toggles", history="at_once")
     before = told(trader)
     trader = reborn(trader)
     assert told(trader) == before

@@ -103,11 +103,14 @@ async def test_an_order_that_the_broker_does_not_know_is_refused(house: House, n
 
 
 async def _moved(house: House) -> dict[str, Any]:
-    """Lose an entry before it is there while somebody buys one by hand."""
+    """Lose an entry before it is there while somebody buys one by hand, which no list shows yet."""
+    await house.fault("empty_list", method="GET", path=PLACING, times=1000)
     await house.fault("drop_before", path=PLACING)
     trade = (await house.ask(house.placing())).json()
     await by_hand(house, "buy_to_open", 1)
-    return await doubted(house, trade["id"])
+    found = await doubted(house, trade["id"])
+    await house.sim.clear_faults(house.account_id)
+    return found
 
 
 async def test_an_order_of_another_trade_or_shape_is_refused(house: House) -> None:
