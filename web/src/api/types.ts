@@ -40,6 +40,10 @@ export type CredentialsTest = Shapes["CredentialsTest"];
 export type ApiKey = Shapes["Key"];
 export type NewApiKey = Shapes["NewKey"];
 export type Scope = Shapes["Scope"];
+export type KillState = Shapes["KillState"];
+export type KillRow = Shapes["KillRow"];
+export type TradeCheck = Shapes["TradeCheck"];
+export type LimitUse = Shapes["LimitUse"];
 export type AuditPage = Shapes["Audit"];
 export type AuditLine = Shapes["AuditLine"];
 

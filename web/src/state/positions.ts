@@ -69,6 +69,7 @@ export async function reloadAll(): Promise<void> {
     queryClient.invalidateQueries({ queryKey: keys.incidents }),
     queryClient.invalidateQueries({ queryKey: ["trade"] }),
     queryClient.invalidateQueries({ queryKey: keys.accounts }),
+    queryClient.invalidateQueries({ queryKey: keys.kill }),
     queryClient.invalidateQueries({ queryKey: ["account"] }),
   ]);
 }

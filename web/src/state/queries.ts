@@ -22,6 +22,8 @@ export const keys = {
   accounts: ["accounts"] as const,
   account: (id: string) => ["account", id] as const,
   apiKeys: ["api keys"] as const,
+  kill: ["kill switch"] as const,
+  check: (body: string) => ["check", body] as const,
   audit: ["audit"] as const,
   trade: (id: string) => ["trade", id] as const,
   expirations: (ticker: string) => ["expirations", ticker] as const,

@@ -3,6 +3,7 @@
 // The browser itself resumes a broken stream with Last-Event-ID; a stream we open anew cannot, so its start reloads the lists.
 
 import { alarmOf, pricesOf, TRADE_FACTS, tradeOf, tradeOfIncident } from "./facts";
+import { learnKill } from "./kill";
 import { heard, learn, learnPrices, reload, reloadAll } from "./positions";
 import { keys, queryClient } from "./queries";
 import { createStore } from "./store";
@@ -67,7 +68,7 @@ function listen(stream: EventSource): void {
   on("incident_ended", onIncident);
   on("resync", () => void reloadAll());
   on("settings_changed", () => void queryClient.invalidateQueries({ queryKey: keys.settings }));
-  on("kill_switch_changed", () => void queryClient.invalidateQueries({ queryKey: keys.status }));
+  on("kill_switch_changed", (event) => learnKill(event.data));
 }
 
 export function openStream(): void {

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "react";
 import { titleOf } from "../../format/mode";
+import { useKillSwitch } from "../../state/kill";
 import { loading, positions } from "../../state/positions";
 import { useBanners, useFreshness, useIncidents, useListRetry, useSystemStatus } from "../../state/refresh";
 import { go, useRoute } from "../../state/route";
@@ -11,6 +12,8 @@ import { streamState } from "../../state/stream";
 import { TradeHistory } from "../history/TradeHistory";
 import { OpenPositions } from "../positions/OpenPositions";
 import { Band } from "../safety/Band";
+import { KillPanel } from "../safety/KillPanel";
+import { KillButton } from "../safety/KillSwitch";
 import { SettingsView } from "../settings/SettingsView";
 import { Ticket } from "../ticket/Ticket";
 import { Banners } from "./Banners";
@@ -88,10 +91,13 @@ export function Portfolio({ username }: { username: string }) {
   const stream = useStore(streamState);
   const { trades } = useStore(positions);
   const mode = settings.data?.broker_mode ?? null;
-  useTitle(titleOf(mode, 0, false));
+  const kill = useKillSwitch();
+  useTitle(titleOf(mode, 0, kill.data?.engaged ?? false));
   return (
     <div className="shell" data-mode={mode ?? undefined} data-view={view}>
-      <Band settings={settings.data ?? null} trades={trades} />
+      <Band settings={settings.data ?? null} trades={trades}>
+        <KillButton trades={trades} />
+      </Band>
       <Header
         username={username}
         market={status.data?.market ?? null}
@@ -100,6 +106,7 @@ export function Portfolio({ username }: { username: string }) {
         sounds={settings.data?.sounds ?? true}
         onSounds={(sounds) => change.mutate({ sounds })}
       />
+      <KillPanel />
       <Banners banners={useBanners(status)} market={status.data?.market ?? null} />
       <Incidents incidents={incidents.data ?? []} openTrades={new Set(trades.map((trade) => trade.id))} />
       <Main settings={settings} />

@@ -5,6 +5,7 @@ import { asProblem, type Problem } from "../../api/problem";
 import { place } from "../../api/trades";
 import type { PlaceBody, Settings, Trade } from "../../api/types";
 import { dollars, price } from "../../format/decimal";
+import { inWords } from "../../format/limits";
 import { accountText, isLive, MODES } from "../../format/mode";
 import { ageSeconds, duration, expiryText } from "../../format/time";
 import { strikeText } from "../../format/trade";
@@ -12,6 +13,7 @@ import { useAccounts } from "../../state/accounts";
 import { useNow } from "../../state/clock";
 import { reckon, rewardToRisk } from "../../state/draft";
 import { learn } from "../../state/positions";
+import { LimitsUse, useTradeCheck } from "../safety/LimitsUse";
 import type { Money, Review } from "./Ticket";
 
 const OLD_S = 60;
@@ -123,7 +125,9 @@ export function TicketReview({ review, body, settings, onBack, onAnswer }: Ticke
   const { busy, problem, send } = usePlacing(body, review.key, onAnswer);
   const { money } = review;
   const isMoved = isElsewhere(money, settings);
-  const canSend = (problem === null || problem.isRetriable) && !isMoved;
+  const check = useTradeCheck(body);
+  const isRefused = Boolean(check.data?.refusal);
+  const canSend = (problem === null || problem.isRetriable) && !isMoved && !isRefused;
   return (
     <div className="body">
       <Sums review={review} />
@@ -134,10 +138,12 @@ export function TicketReview({ review, body, settings, onBack, onAnswer }: Ticke
           New trades go to another account now. Nothing was sent: go back and review the order for it.
         </p>
       )}
+      <h3>What it takes of your limits</h3>
+      <LimitsUse check={check} />
       {problem === null && <QuoteWarning quotedAt={review.quotedAt} />}
       {problem && (
         <p className="form-problem" role="alert">
-          {problem.message}
+          {inWords(problem.message)}
           {problem.isRetriable && " Trying again is safe: this order is never placed twice."}
         </p>
       )}
