@@ -13,15 +13,15 @@ from tests.e2e.stack import Stack, given_data, running_stack, start_stack, stop_
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Run a whole stack, unless one is given."""
+def stack(tmp_path_factory: pytest.TempPathFactory, live_simulator: str) -> Iterator[Stack]:
+    """Run a whole stack, unless one is given. Its real money is another simulator's."""
     given = given_data()
     if given is not None:
         yield running_stack(given)
         return
     data = tmp_path_factory.mktemp("e2e stack")
     try:
-        yield start_stack(data)
+        yield start_stack(data, {"TRADIER_LIVE_URL": live_simulator})
     finally:
         stop_stack(data)
 

@@ -43,6 +43,7 @@ class Portfolio:
 
     page: Page
     stack: Stack
+    username: str = ""
 
     async def api(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
         """Do the same over HTTP with the page's own session; returns the answer's JSON."""
@@ -165,7 +166,7 @@ async def open_portfolio(page: Page, stack: Stack, username: str) -> Portfolio:
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Create account").click()
     await expect(page.get_by_role("tab", name="Open Positions")).to_be_visible(timeout=PATIENCE_MS)
-    portfolio = Portfolio(page, stack)
+    portfolio = Portfolio(page, stack, username)
     await portfolio.api("PUT", "/api/settings", WIDE_LIMITS)
     await expect(page.get_by_text("Streaming", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     return portfolio

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Stack:
         return found
 
 
-def _bookend(*arguments: str) -> str:
+def _bookend(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
     ran = subprocess.run(
         [str(PROJECT / "bookend"), *arguments],
         check=False,
@@ -51,6 +52,7 @@ def _bookend(*arguments: str) -> str:
         text=True,
         timeout=UP_TIMEOUT_S,
         cwd=PROJECT,
+        env={**os.environ, **(environment or {})},
     )
     if ran.returncode != 0:
         message = f"./bookend {' '.join(arguments)} failed:\n{ran.stdout}\n{ran.stderr}"
@@ -72,9 +74,9 @@ def running_stack(data: str) -> Stack:
     return Stack(told["gateway_url"], told["simulator_url"], demo["username"], demo["password"])
 
 
-def start_stack(data: Path) -> Stack:
+def start_stack(data: Path, environment: Mapping[str, str]) -> Stack:
     """Start a stack of our own in a throw-away directory."""
-    _bookend("up", "--detach", "--data", str(data), "--port", str(_free_port()))
+    _bookend("up", "--detach", "--data", str(data), "--port", str(_free_port()), environment=environment)
     return running_stack(str(data))
 
 

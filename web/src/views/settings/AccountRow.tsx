@@ -9,6 +9,7 @@ import { destinationOf, useSwitching } from "../../state/accounts";
 import { useNow } from "../../state/clock";
 import { useTrial } from "../../state/credentials";
 import { LiveDialog } from "../safety/LiveDialog";
+import { RemoveDialog } from "./RemoveDialog";
 import { TokenForm } from "./TokenForm";
 
 function Figures({ line }: { line: AccountLine }) {
@@ -23,6 +24,37 @@ function Figures({ line }: { line: AccountLine }) {
   return <div className="figures">{figures.filter(Boolean).join(" · ")}</div>;
 }
 
+type Asking = "renew" | "remove" | "live" | null;
+
+interface TokenButtonsProps {
+  name: string;
+  onAsk: (what: Asking) => void;
+}
+
+/** What can be done with a token; the paper account's is Bookend's own and needs none of it. */
+function TokenButtons({ name, onAsk }: TokenButtonsProps) {
+  return (
+    <>
+      <button
+        type="button"
+        className="button small"
+        aria-label={`Renew the token of ${name}`}
+        onClick={() => onAsk("renew")}
+      >
+        Renew token
+      </button>
+      <button
+        type="button"
+        className="button small danger"
+        aria-label={`Remove ${name}`}
+        onClick={() => onAsk("remove")}
+      >
+        Remove
+      </button>
+    </>
+  );
+}
+
 interface AccountRowProps {
   line: AccountLine;
   inUse: boolean;
@@ -30,15 +62,15 @@ interface AccountRowProps {
 }
 
 export function AccountRow({ line, inUse, current }: AccountRowProps) {
-  const [renewing, setRenewing] = useState(false);
-  const [goingLive, setGoingLive] = useState(false);
+  const [asking, setAsking] = useState<Asking>(null);
   const switching = useSwitching();
   const trial = useTrial();
   const { account_id, broker_mode } = line;
   const said = switching.problem ? { good: false, words: switching.problem } : trial.verdict;
   const name = line.account_name ?? account_id;
+  const done = () => setAsking(null);
   function use() {
-    if (isLive(broker_mode) && !isLive(current)) setGoingLive(true);
+    if (isLive(broker_mode) && !isLive(current)) setAsking("live");
     else void switching.to(destinationOf(line));
   }
   return (
@@ -64,24 +96,16 @@ export function AccountRow({ line, inUse, current }: AccountRowProps) {
           {trial.busy && <span className="spinner" aria-hidden="true" />}
           Test
         </button>
-        {broker_mode !== "PAPER" && !renewing && (
-          <button
-            type="button"
-            className="button small"
-            aria-label={`Renew the token of ${name}`}
-            onClick={() => setRenewing(true)}
-          >
-            Renew token
-          </button>
-        )}
+        {broker_mode !== "PAPER" && asking !== "renew" && <TokenButtons name={name} onAsk={setAsking} />}
       </div>
       {said && (
         <p className={said.good ? "said good" : "said bad"} role="status">
           {said.words}
         </p>
       )}
-      {renewing && <TokenForm mode={broker_mode} renewed={line} onDone={() => setRenewing(false)} />}
-      {goingLive && <LiveDialog line={line} from={current} onDone={() => setGoingLive(false)} />}
+      {asking === "renew" && <TokenForm mode={broker_mode} renewed={line} onDone={done} />}
+      {asking === "remove" && <RemoveDialog line={line} onDone={done} />}
+      {asking === "live" && <LiveDialog line={line} from={current} onDone={done} />}
     </div>
   );
 }
