@@ -20,7 +20,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.broker.orders import OrderType
-from libs.common.messages.vocabulary import OrderRole, OrderStatus
+from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
 from services.orders.asking import WITHDRAWN
 from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
@@ -29,6 +29,7 @@ from services.orders.steps import (
     FailClose,
     Moment,
     PlaceSell,
+    Read,
     Send,
     Step,
     Void,
@@ -54,10 +55,19 @@ def plan(view: View, close: Action, moment: Moment) -> Step:
         return BeginClose(close.id)
     working = next((order for order in others if not order.is_terminal), None)
     if working is not None:
-        return cancel_or_read(working, moment)
+        return _taken_down(close, working, moment)
     if view.held_qty <= 0:
         return EndAction(close.id, ActionState.DONE)
     return _sell(view, close, moment)
+
+
+def _taken_down(close: Action, working: Order, moment: Moment) -> Step:
+    """Cancel and confirm. The kill switch reads one list for all it cancels: each of its own waits for that a while."""
+    step = cancel_or_read(working, moment)
+    if close.reason is not CloseReason.KILL_SWITCH or not isinstance(step, Read):
+        return step
+    until = moment.at(working.read_at or working.cancel_at, moment.waits.kill_list_s)
+    return Wait(until) if until else step
 
 
 def _sell(view: View, close: Action, moment: Moment) -> Step:

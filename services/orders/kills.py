@@ -154,39 +154,45 @@ async def kill(work: Job, deps: Deps) -> timedelta | None:
         accounts = await store_accounts.accounts_of(unit, username)
         moment = Moment(await unit.now(), waits)
         book = _Book(username, switch, await store_kills.doomed(unit, username), accounts, moment)
-    await asyncio.gather(_looked(deps, book), *(_of_account(deps, book, account) for account in accounts))
+    _, *begun = await asyncio.gather(_looked(deps, book), *(_of_account(deps, book, account) for account in accounts))
     async with deps.db.for_user(username) as unit:
         switch = await store_kills.lock(unit, username)
         await _tell(unit, username)
         left = await store_kills.doomed(unit, username)
     if not left and not switch.engaged:
         return None
-    return timedelta(seconds=waits.kill_look_s if any(killing.moves(row) for row in left) else waits.kill_idle_s)
+    moving_s = waits.kill_soon_s if any(begun) else waits.kill_look_s
+    return timedelta(seconds=moving_s if any(killing.moves(row) for row in left) else waits.kill_idle_s)
 
 
-async def _of_account(deps: Deps, book: _Book, account: Account) -> None:
-    """Begin and confirm in one account; what its broker does not answer now is tried again by the next run."""
-    rows = book.of(account)
+async def _of_account(deps: Deps, book: _Book, account: Account) -> bool:
+    """Begin and confirm in one account, and say whether anything was begun.
+
+    What its broker does not answer now is tried again by the next run.
+    """
+    rows, begun = book.of(account), 0
     if not rows:
-        return
+        return False
     try:
         broker = book.with_token(account, deps)
         async with asyncio.timeout(deps.settings.order_waits.kill_read_s):
-            await _begin(deps, book, rows, broker)
+            begun = await _begin(deps, book, rows, broker)
             leaving = [row for row in rows if row.has_leaving]
             if leaving:
                 await _confirm(deps, book, leaving, await broker.orders())
     except (AppError, TimeoutError) as error:
         _log.warning("kill_waits", account_id=account.account_id, reason=str(error) or type(error).__name__)
+    return begun > 0
 
 
-async def _begin(deps: Deps, book: _Book, rows: tuple[Doomed, ...], broker: BrokerProvider) -> None:
-    """Ask for the end of what may begin: all entries, then so many holdings as sales can follow."""
-    for row in killing.entries_first(rows, book.moment):
+async def _begin(deps: Deps, book: _Book, rows: tuple[Doomed, ...], broker: BrokerProvider) -> int:
+    """Ask for the end of what may begin: all entries, then so many holdings as sales can follow. Returns how many."""
+    entries = killing.entries_first(rows, book.moment)
+    for row in entries:
         await _end(deps, book, row, is_open=True)
-    waiting = killing.holdings(rows, book.moment)
+    waiting, begun = killing.holdings(rows, book.moment), len(entries)
     if not waiting:
-        return
+        return begun
     clock = await market_clock(broker, now=deps.clock.now())
     room = killing.room(rows, await broker.writes_left(killing.ROOM_S))
     for row in waiting:
@@ -198,6 +204,8 @@ async def _begin(deps: Deps, book: _Book, rows: tuple[Doomed, ...], broker: Brok
             continue
         await _end(deps, book, row, is_open=is_open)
         room -= is_open
+        begun += 1
+    return begun
 
 
 async def _end(deps: Deps, book: _Book, row: Doomed, *, is_open: bool) -> None:

@@ -73,8 +73,44 @@ def changed(settings: TradingSettings, changes: dict[str, Any], *, confirm: str 
     ):
         raise InvalidInput('signals that trade real money by themselves need confirm: "LIVE"')
     try:
-        return TradingSettings.model_validate(values)
+        wanted = TradingSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "settings"
         raise InvalidInput(f"{where}: {first['msg'].lower()}") from None
+    _refuse_contradictions(wanted, changes)
+    return wanted
+
+
+def _refuse_contradictions(settings: TradingSettings, changes: dict[str, Any]) -> None:
+    """Refuse limits that no trade could pass, or that let through what others forbid. Raises: InvalidInput.
+
+    Only those that a change touches: what was stored before such a rule existed goes on, and can be mended bit by bit.
+    """
+    balance, loss = settings.account_balance, settings.daily_loss_limit
+    rules: tuple[tuple[set[str], bool, str], ...] = (
+        ({"account_balance"}, balance > 0, "account_balance must be above 0"),
+        (
+            {"heat_limit_pct"},
+            settings.heat_limit_pct <= 100,
+            f"heat_limit_pct must be at most 100, was {settings.heat_limit_pct}: no account can lose more than it has",
+        ),
+        (
+            {"daily_loss_limit", "account_balance"},
+            loss <= balance,
+            f"daily_loss_limit must be at most account_balance {balance}, was {loss}",
+        ),
+        (
+            {"max_premium"},
+            settings.max_premium is None or settings.max_premium > 0,
+            "max_premium must be above 0; null means no limit",
+        ),
+        (
+            {"max_spread_pct"},
+            settings.max_spread_pct is None or settings.max_spread_pct <= 200,
+            f"max_spread_pct must be at most 200, was {settings.max_spread_pct}: no spread is wider than that",
+        ),
+    )
+    for fields, holds, words in rules:
+        if fields & changes.keys() and not holds:
+            raise InvalidInput(words)

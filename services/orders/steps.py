@@ -72,9 +72,11 @@ class Waits:
     """How long an exercise stays an open incident."""
     kill_look_s: float = 1.0
     """Between two looks at what the kill switch has to end, while something moves."""
+    kill_soon_s: float = 0.3
+    """The same right after something was begun: its cancels are at the broker by then."""
     kill_idle_s: float = 10.0
     """The same while nothing does: what comes to light late is seen then at the latest."""
-    kill_list_s: float = 3.0
+    kill_list_s: float = 2.0
     """How long a cancel of the kill switch waits for the one list that confirms many, before it is read by itself."""
     kill_read_s: float = 8.0
     kill_answer_s: float = 2.0

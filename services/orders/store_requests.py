@@ -116,6 +116,7 @@ _LOCK_ACCOUNT = """
 select account_key from orders.credentials where account_key = $1 and token_ciphertext is not null for update
 """
 
+# An entry on its way counts as one that is unknown: it may yet become one, when others were let in beside it.
 _EXPOSURE = """
 select json_build_object(
     'now', clock_timestamp(),
@@ -150,7 +151,7 @@ select json_build_object(
         left join lateral (
             select
                 sum(case when b.role in ('ENTRY', 'COVER') then b.filled_qty else -b.filled_qty end) as held,
-                bool_or(b.role = 'ENTRY' and b.status in ('SENT', 'UNKNOWN')) as unknown,
+                bool_or(b.role = 'ENTRY' and b.status in ('INTENT', 'SENT', 'UNKNOWN')) as unknown,
                 bool_or(b.role = 'ENTRY' and b.status not in ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')) as pending,
                 max(b.filled_at) filter (where b.role = 'ENTRY') as filled_at
             from orders.broker_orders b where b.trade_id = t.id) o on true

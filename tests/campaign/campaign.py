@@ -37,7 +37,7 @@ ENVIRONMENT = {
 }  # fmt: skip
 """Every wait at a fraction of its real value, so that minutes hold much."""
 WIDE = {
-    "max_positions": 1000, "account_balance": "10000000", "daily_loss_limit": "9000000", "heat_limit_pct": "1000",
+    "max_positions": 1000, "account_balance": "10000000", "daily_loss_limit": "9000000", "heat_limit_pct": "100",
     "partial_entry_grace_s": 1, "repair_delay_s": 1, "no_entry_before_expiry_min": 10,
 }  # fmt: skip
 SETTINGS: tuple[Json, ...] = (

@@ -80,7 +80,8 @@ QUICK = Waits(
     expiry_look_s=0.2,
     settling_read_s=0.2,
     settling_last_s=0.4,
-    kill_look_s=0.1,
+    kill_look_s=0.2,
+    kill_soon_s=0.1,
     kill_idle_s=0.2,
     kill_list_s=0.5,
 )

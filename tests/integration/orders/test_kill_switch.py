@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from functools import partial
 
 import pytest
 
 from libs.common.errors import KillSwitchOn
 from libs.common.ids import new_id
 from libs.common.messages.orders import CloseTrade, Entry, WithdrawTrade
-from libs.common.messages.safety import GetKillSwitch, KillAction, KillState, KillSwitch
+from libs.common.messages.safety import KillAction, KillSwitch
 from libs.common.messages.vocabulary import EntryType
 from libs.common.testing import eventually
 from services.orders import handlers_safety
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import House
+from tests.integration.orders.switching import LISTS, engage, listed, release, state, told, until_listed
 
 pytestmark = pytest.mark.integration
 
 LOW = Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50"))
-LISTS = ("closing", "queued_for_open", "unknown", "failed", "settling", "foreign")
-
-
-async def engage(house: House) -> KillState:
-    return await handlers_safety.kill_switch(KillSwitch(action=KillAction.ENGAGE), house.context(), house.deps)
-
-
-async def release(house: House) -> KillState:
-    return await handlers_safety.kill_switch(KillSwitch(action=KillAction.RELEASE), house.context(), house.deps)
-
-
-async def state(house: House) -> KillState:
-    return await handlers_safety.get_kill_switch(GetKillSwitch(), house.context(), house.deps)
-
-
-def listed(found: KillState) -> dict[str, list[str]]:
-    return {name: [row.occ_symbol for row in getattr(found, name)] for name in LISTS if getattr(found, name)}
-
-
-async def until_listed(house: House, **wanted: int) -> KillState:
-    """Wait until so many rows stand in each list, and none in the others."""
-
-    async def shows() -> KillState | None:
-        found = await state(house)
-        return found if {name: len(rows) for name, rows in listed(found).items()} == wanted else None
-
-    return await eventually(shows)  # type: ignore[return-value]
-
-
-async def told(house: House) -> list[dict[str, Any]]:
-    return [data for topic, data in await house.facts() if topic == "kill_switch_changed"]
 
 
 async def test_a_holding_is_sold_an_entry_cancelled_and_nothing_is_placed(house: House) -> None:
@@ -69,7 +39,7 @@ async def test_a_holding_is_sold_an_entry_cancelled_and_nothing_is_placed(house:
     facts = await told(house)
     assert facts[0]["engaged"]
     assert {row["occ_symbol"] for row in facts[0]["closing"]} == {str(first), house.occ}
-    await eventually(lambda: _last_told_is_empty(house))
+    await eventually(partial(_last_told_is_empty, house))
     await check(house)
 
 

@@ -1,0 +1,123 @@
+"""The kill switch over a whole book at a slow broker: all of it ends, and never more is bare than sales can follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from libs.common.messages.orders import PlaceTrade
+from libs.common.messages.vocabulary import OptionType
+from libs.common.testing import TestDatabase, eventually
+from services.orders import killing
+from tests.integration.orders.flows import DEEP
+from tests.integration.orders.house import House, a_house
+from tests.integration.orders.switching import engage, nothing_fires_on_release, state, trades, until_listed
+
+pytestmark = pytest.mark.integration
+
+HELD, WORKING = 14, 6
+
+_BARE = """
+select count(*) from orders.trades t
+where t.username = $1 and t.status = 'CLOSING'
+and exists (select from orders.broker_orders o
+            where o.trade_id = t.id and o.role = 'STOP_LOSS' and o.cancel_at is not null)
+and not exists (select from orders.broker_orders o
+                where o.trade_id = t.id and o.role = 'CLOSE' and o.status <> 'INTENT')
+"""
+
+
+async def a_book(house: House) -> None:
+    """Hold fourteen protected trades, and have six entries working."""
+    commands: list[PlaceTrade] = []
+    for number in range(HELD + WORKING):
+        right = OptionType.CALL if number % 2 else OptionType.PUT
+        house.contract = await house.sim.contract(right=right, nth=number // 2 - 5)
+        await house.pin("4.00", "4.20")
+        commands.append(house.placing(**({} if number < HELD else {"entry": DEEP})))
+    for few in (commands[at : at + 4] for at in range(0, len(commands), 4)):
+        await asyncio.gather(*(house.ask(command) for command in few))
+
+    async def stands() -> bool:
+        return sum(trade["protection"] == "PROTECTED" for trade in await trades(house)) == HELD
+
+    await eventually(stands, within_s=30)
+
+
+@asynccontextmanager
+async def counting_bare(house: House) -> AsyncIterator[list[int]]:
+    """Count all the while how many holdings have their exits down and no sale at the broker."""
+    seen: list[int] = []
+    over = asyncio.Event()
+
+    async def look() -> None:
+        while not over.is_set():
+            async with house.admin() as admin:
+                seen.append(await admin.fetchval(_BARE, house.user))
+            await asyncio.sleep(0.01)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(look())
+        yield seen
+        over.set()
+
+
+async def all_is_over(house: House) -> None:
+    async def over() -> bool:
+        return all(trade["status"] == "CLOSED" for trade in await trades(house))
+
+    try:
+        await eventually(over, within_s=60, every_s=0.1)
+    except AssertionError:
+        raise AssertionError(f"left: {await state(house)}") from None
+
+
+async def test_twenty_trades_at_a_slow_broker_end_with_none_unaccounted_for(house: House) -> None:
+    await a_book(house)
+    await house.sim.control("toggles", latency_ms=250)
+    before = len(await house.sim.requests())
+    async with counting_bare(house) as bare:
+        first = await engage(house)
+        assert sum(len(rows) for rows in (first.closing, first.queued_for_open, first.unknown)) <= HELD + WORKING
+        await all_is_over(house)
+    found = await trades(house)
+    assert [trade["close_reason"] for trade in found] == ["KILL_SWITCH"] * (HELD + WORKING)
+    assert 1 <= max(bare) <= killing.MOST_BARE
+    await until_listed(house)
+    await house.sim.control("toggles", latency_ms=0)
+    assert await reads_by_id(house, before) < 3 * HELD, "each cancel was read by itself"
+    await nothing_fires_on_release(house)
+
+
+async def reads_by_id(house: House, before: int) -> int:
+    """Count since then how often single orders were read."""
+    seen: list[dict[str, Any]] = (await house.sim.requests())[before:]
+    return sum(one["method"] == "GET" and "/orders/" in one["path"] for one in seen)
+
+
+async def test_a_switch_whose_process_dies_in_the_middle_is_carried_on_by_another(
+    database: TestDatabase, world: str
+) -> None:
+    async with a_house(database, world) as house:
+        await a_book(house)
+        await house.sim.control("toggles", latency_ms=250)
+        await engage(house)
+        house.stopping.set()
+    async with a_house(database, world, user=house.user, quote=None) as other:
+        await other.let_claims_end()
+        await all_is_over(other)
+        await other.sim.control("toggles", latency_ms=0)
+        await nothing_fires_on_release(other)
+
+
+async def test_while_the_bus_is_away_the_switch_goes_on(house: House) -> None:
+    held = await house.protected()
+    house.bus.connected = False
+    await engage(house)
+    await house.until(held["id"], status="CLOSED", close_reason="KILL_SWITCH")
+    house.bus.connected = True
+    await nothing_fires_on_release(house)
