@@ -24,7 +24,7 @@ from libs.common.messages.vocabulary import BrokerMode, EntryType
 from libs.market import calendar, products
 from libs.market.clock import MarketClock
 from libs.market.options import OccSymbol
-from services.orders import brackets, limits, sights, talk
+from services.orders import brackets, limits, sessions, sights, talk
 from services.orders.brackets import Prices
 from services.orders.deps import Deps
 from services.orders.evidence import Baseline, holding_of
@@ -114,7 +114,7 @@ async def terms_of(
     left_min = (products.last_trade_at(contract) - market_at).total_seconds() / 60
     if left_min <= 0:
         raise InvalidInput(f"{contract} has expired; it traded last {products.last_trade_at(contract):%Y-%m-%d %H:%MZ}")
-    if not talk.is_open(deps, clock, BrokerMode(broker.mode), contract):
+    if not sessions.is_open(deps, clock, BrokerMode(broker.mode), contract):
         raise MarketClosed(f"{wish.ticker} options do not trade now")
     prices = brackets.entry_prices(wish.entry, wish.sl_price, wish.tp_price, contract, quote)
     if previews and early is None:

@@ -185,6 +185,8 @@ def _is_naked(view: View, moment: Moment) -> bool:
         return False
     if view.held_qty <= 0 or protection.is_covered(view) or _is_being_sold(view) or _has_no_bid(view):
         return False
+    if any(known.kind == "naked" for known in view.concerns):
+        return True  # what began in the meantime protects nothing yet
     grace_s = float(view.policy.partial_entry_grace_s) if view.trade.status is TradeStatus.PARTIAL else 0.0
     return moment.at(_seen_bare_at(view), moment.waits.naked_alarm_s + grace_s) is None
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
-from services.orders import asking, lifecycle
+from services.orders import asking, brackets, lifecycle, looking, placement
 from services.orders.steps import (
     BeginClose,
     Decide,
     EndAction,
     FailClose,
+    GiveUpEntry,
     MarkUnknown,
     Moment,
     Reprice,
@@ -30,6 +32,8 @@ def decided(  # noqa: PLR0911 - one answer per step
             return lifecycle.unknown(view, tag, "the sender was interrupted", now)
         case Void(tag):
             return lifecycle.void(view, tag, now)
+        case GiveUpEntry(price):
+            return _given_up(view, price, moment, new_id, new_tag())
         case BeginClose(action_id):
             return asking.begun(view, action_id, now)
         case RequestClose(reason, words):
@@ -44,3 +48,10 @@ def decided(  # noqa: PLR0911 - one answer per step
             return asking.repriced(view, action_id, sl, tp, now)
         case Restore(sl, tp, words):
             return asking.restored(view, sl, tp, words, now)
+
+
+def _given_up(view: View, price: Decimal, moment: Moment, new_id: Callable[[], str], tag: str) -> View:
+    """End the trade by an entry that was to be sent once more, and never was."""
+    due = placement.send_by(view, moment)
+    made = brackets.entry_again(view, price, new_id=new_id, tag=tag, send_by=due, now=moment.now)
+    return lifecycle.void(looking.with_orders(view, made), tag, moment.now)

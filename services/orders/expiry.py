@@ -20,7 +20,19 @@ from libs.common.jobs import Job, job
 from libs.common.messages.vocabulary import BrokerMode, CloseReason
 from libs.market import calendar, products
 from libs.market.options import OccSymbol
-from services.orders import asking, concerns, expiring, lifecycle, oversold, repairing, saving, store, store_flows, talk
+from services.orders import (
+    asking,
+    concerns,
+    expiring,
+    lifecycle,
+    oversold,
+    repairing,
+    saving,
+    store,
+    store_contract,
+    store_flows,
+    talk,
+)
 from services.orders.deps import Deps
 from services.orders.evidence import holding_of
 from services.orders.expiring import Phase, Truth
@@ -99,6 +111,10 @@ async def _stored(work: Job, seen: _Seen, deps: Deps) -> datetime | None:
     async with deps.db.for_user(work.user or "") as unit:
         loaded = await store.lock_view(unit, work.key)
         moment = deps.moment(loaded)
+        if seen.truth is not None:
+            # One sale is the end of one trade, whoever else looked at the same time.
+            taken = await store_contract.beside(unit, loaded.view.trade, locks=True)
+            seen = replace(seen, truth=replace(seen.truth, beside=taken))
         view = _done(loaded.view, seen, moment)
         if view is not loaded.view:
             view = await saving.save(unit, loaded.view, view, moment)
@@ -120,7 +136,7 @@ async def _seen(view: View, broker: BrokerProvider, deps: Deps) -> _Seen:
     if expiring.phase(view, market_at, price) is not Phase.SETTLING:
         return seen
     orders, positions = await broker.orders(), await broker.positions()
-    truth = replace(_truth(view, positions, quote, orders), beside=await deps.beside(view))
+    truth = _truth(view, positions, quote, orders)
     return replace(seen, truth=truth, positions=positions)
 
 

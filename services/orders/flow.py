@@ -21,7 +21,7 @@ from libs.common.db import Unit
 from libs.common.errors import InvariantBroken, NotFound
 from libs.common.ids import new_id, new_tag
 from libs.common.messages.vocabulary import OrderRole
-from services.orders import concerns, deciding, killing, lifecycle, saving, store, store_kills, talk
+from services.orders import concerns, deciding, killing, lifecycle, saving, store, store_contract, store_kills, talk
 from services.orders.ahead import Ahead
 from services.orders.deps import Deps
 from services.orders.plan import next_step
@@ -148,6 +148,8 @@ async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None, ahead: Ahead)
         is_ours = flow.run == claim.run and flow.claimed_until is not None and flow.claimed_until > loaded.now
         view = loaded.view
         if outcome is not None and (is_ours or outcome.is_fact):
+            if outcome.among is not None:
+                outcome = outcome.among(await store_contract.beside(unit, view.trade, locks=True))
             view = outcome.apply(view, scene.moment)
         if not is_ours:
             stored = await scene.store(view, lease_s=None)

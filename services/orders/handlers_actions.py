@@ -25,6 +25,7 @@ from services.orders import (
     closing,
     requests,
     saving,
+    sessions,
     store,
     store_kills,
     store_lists,
@@ -127,7 +128,7 @@ async def _market(deps: Deps, command: Asked, loaded: Loaded) -> _Market:
     broker = deps.broker_of(loaded, Priority.EXIT)
     quotes, clock = await talk.market_of(broker, (trade.occ_symbol,), deps.clock.now())
     return _Market(
-        is_open=talk.is_open(deps, clock, trade.broker_mode, contract),
+        is_open=sessions.is_open(deps, clock, trade.broker_mode, contract),
         is_over=is_after_last_trade(clock, contract, deps.clock.now()),
         quote=quotes.get(trade.occ_symbol),
     )

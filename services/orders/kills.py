@@ -36,12 +36,12 @@ from services.orders import (
     killing,
     lifecycle,
     saving,
+    sessions,
     store,
     store_accounts,
     store_audit,
     store_kills,
     store_signals,
-    talk,
 )
 from services.orders.deps import Deps
 from services.orders.flow import JOB
@@ -199,7 +199,7 @@ async def _begin(deps: Deps, book: _Book, rows: tuple[Doomed, ...], broker: Brok
         contract = OccSymbol.parse(row.occ_symbol)
         if is_after_last_trade(clock, contract, deps.clock.now()):
             continue
-        is_open = talk.is_open(deps, clock, row.broker_mode, contract)
+        is_open = sessions.is_open(deps, clock, row.broker_mode, contract)
         if is_open and room <= 0:
             continue
         await _end(deps, book, row, is_open=is_open)

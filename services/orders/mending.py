@@ -6,6 +6,7 @@ two of them can make something look less missing, never more.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -16,15 +17,17 @@ from libs.common import log
 from libs.common.errors import NotFound, UpstreamUnavailable
 from libs.common.ids import new_id, new_tag
 from libs.market import calendar
-from services.orders import brackets, evidence, looking, past, protecting, repairing
+from libs.market.options import OccSymbol
+from services.orders import brackets, evidence, looking, past, protecting, repairing, sessions
 from services.orders.deps import Deps
 from services.orders.evidence import Baseline
-from services.orders.repairing import Looked
+from services.orders.repairing import Beside, Looked
 from services.orders.steps import Inspect, Moment, Outcome
 from services.orders.store import Loaded
 from services.orders.trade import View
 
 _log = log.get(__name__)
+Judged = Callable[[View, Moment], View]
 
 MOST_BY_ID = 12
 """More of one trade's orders than this were never alive at once; the newest are read."""
@@ -72,7 +75,38 @@ async def inspected(step: Inspect, loaded: Loaded, broker: BrokerProvider, deps:
     """Look because monitor found the trade at odds with the broker."""
     asked = next((action for action in loaded.view.actions if action.id == step.action_id), None)
     looked = await look(loaded.view, None if asked is None else asked.named, broker, deps)
-    return Outcome(lambda view, moment: repairing.judged(view, step.action_id, looked, moment, new_id=new_id))
+
+    def judge(looked: Looked) -> Judged:
+        return lambda view, moment: repairing.judged(view, step.action_id, looked, moment, new_id=new_id)
+
+    return among(judge, looked)
+
+
+def among(judge: Callable[[Looked], Judged], looked: Looked, *, pause_s: float = 0.0) -> Outcome:
+    """Judge a look, and judge it anew by what other trades of the contract have taken since it was read.
+
+    Two trades may look at the same time, and one sale is the end of only one of them.
+    """
+
+    def anew(beside: Beside) -> Outcome:
+        return Outcome(judge(looked.beside_of(beside)), pause_s=pause_s)
+
+    return Outcome(judge(looked), pause_s=pause_s, among=anew)
+
+
+def _known(looked: Looked) -> Judged:
+    return lambda view, moment: repairing.known(view, looked, moment, new_id=new_id)
+
+
+async def looked_again(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
+    """Look whether what was odd about a holding without exits still is: ever again, in session often."""
+    trade, now = loaded.view.trade, deps.clock.now()
+    contract = OccSymbol.parse(trade.occ_symbol)
+    clock = await market_clock(broker, now=now)
+    pause_s = deps.settings.order_waits.inventory_look_s
+    if not sessions.is_open(deps, clock, trade.broker_mode, contract):
+        pause_s = max(pause_s, sessions.until_open(deps, clock, contract))
+    return among(_known, await look(loaded.view, None, broker, deps), pause_s=pause_s)
 
 
 async def looked_before(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Looked | Outcome | None:
@@ -83,7 +117,7 @@ async def looked_before(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> L
     if repairing.may_protect(repairing.known(loaded.view, looked, deps.moment(loaded), new_id=new_id)):
         return looked
     pause_s = deps.settings.order_waits.inventory_look_s
-    return Outcome(lambda view, moment: repairing.known(view, looked, moment, new_id=new_id), pause_s=pause_s)
+    return among(_known, looked, pause_s=pause_s)
 
 
 async def covered(loaded: Loaded, quote: Quote | None, base: Baseline, broker: BrokerProvider, deps: Deps) -> Outcome:
@@ -91,13 +125,16 @@ async def covered(loaded: Loaded, quote: Quote | None, base: Baseline, broker: B
     looked = await look(loaded.view, None, broker, deps)
     can_buy = quote is not None and bool(quote.ask)
 
-    def apply(view: View, moment: Moment) -> View:
-        view = repairing.known(view, looked, moment, new_id=new_id)
-        qty = repairing.coverable_qty(view, looked)
-        if qty <= 0 or not can_buy:
-            return view
-        made = brackets.cover_order(view, qty=qty, order_id=new_id(), tag=new_tag(), now=moment.now)
-        return looking.with_orders(view, evidence.based(view, (made,), base))
+    def judge(looked: Looked) -> Judged:
+        def apply(view: View, moment: Moment) -> View:
+            view = repairing.known(view, looked, moment, new_id=new_id)
+            qty = repairing.coverable_qty(view, looked)
+            if qty <= 0 or not can_buy:
+                return view
+            made = brackets.cover_order(view, qty=qty, order_id=new_id(), tag=new_tag(), now=moment.now)
+            return looking.with_orders(view, evidence.based(view, (made,), base))
+
+        return apply
 
     will_buy = can_buy and repairing.coverable_qty(loaded.view, looked) > 0
-    return Outcome(apply, pause_s=0.0 if will_buy else deps.settings.order_waits.look_every_s)
+    return among(judge, looked, pause_s=0.0 if will_buy else deps.settings.order_waits.look_every_s)

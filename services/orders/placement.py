@@ -8,6 +8,7 @@
 | confirm     | `confirmed_at`              | a late refusal, in the broker's words         | broker id    |
 | partly full | PARTIAL, `fill_seen_at`     | after its grace the remainder is cancelled    | broker id    |
 | new exits   | stop, target of the trade   | a group with the old ones is taken down first | broker id    |
+| once more   | a second INTENT             | `send_by` passes meanwhile: never sent        | order tag    |
 
 1. One intent is sent at most once.
 2. Waiting for a working entry is not a running flow: news comes through monitor, or we read while the bus is away.
@@ -16,9 +17,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from libs.common.messages.vocabulary import OrderStatus
 from services.orders import otoco, protection
 from services.orders.steps import (
+    GiveUpEntry,
     Moment,
     ResendEntry,
     Send,
@@ -45,11 +49,27 @@ def plan(view: View, moment: Moment) -> Step:
         behind = next((leg for leg in view.by_tag(order.tag) if not leg.is_terminal), None)
         if behind is not None:
             return cancel_or_read(behind, moment)
-        if otoco.is_to_be_renewed(view) and order.price is not None:
-            return ResendEntry(order.price)
-        price = None if order.price is None else protection.coarser_limit(view.trade.occ_symbol, order.price)
-        return Wait() if price is None else ResendEntry(price)
+        return _again(view, order, moment)
     return _working(view, order, moment)
+
+
+def _again(view: View, order: Order, moment: Moment) -> Step:
+    """Send the entry once more, in time or never: the price it was asked for at grows old."""
+    if order.price is None:
+        return Wait()
+    renewed = otoco.is_to_be_renewed(view)
+    price = order.price if renewed else protection.coarser_limit(view.trade.occ_symbol, order.price)
+    if price is None:
+        return Wait()
+    return GiveUpEntry(price) if moment.now >= send_by(view, moment) else ResendEntry(price)
+
+
+def send_by(view: View, moment: Moment) -> datetime:
+    """Return until when the entry may be sent once more: with new exits so long after the old group's end."""
+    last = view.entry_orders[-1]
+    if last.send_by is not None and not otoco.is_to_be_renewed(view):
+        return last.send_by
+    return (last.read_at or last.created_at) + timedelta(seconds=moment.waits.send_by_s)
 
 
 def _working(view: View, order: Order, moment: Moment) -> Step:

@@ -17,6 +17,7 @@ from services.orders.steps import (
     CheckOpen,
     EndAction,
     Inspect,
+    LookAgain,
     Moment,
     Step,
     Void,
@@ -26,16 +27,20 @@ from services.orders.steps import (
 )
 from services.orders.trade import ActionKind, ActionState, View
 
+IDLE = (Wait, LookAgain)
+"""Steps beside which no flow runs: whatever is asked of the trade begins at once."""
+
 
 def next_step(view: View, moment: Moment) -> Step:
     """Return the next step of whatever flow the trade is in, or the wait."""
     step = _of_flow(view, moment)
     repair = view.repair
-    if repair is not None and isinstance(step, Wait) and not any(order.is_unanswered for order in view.orders):
+    if repair is not None and isinstance(step, IDLE) and not any(order.is_unanswered for order in view.orders):
         return Inspect(repair.id)
     queued = view.queued
-    if queued is None or not isinstance(step, Wait):
+    if queued is None or not isinstance(step, IDLE):
         return step
+    step = Wait() if isinstance(step, LookAgain) else step
     return sooner(step, moment.at(queued.due_at, 0)) or CheckOpen(queued.id)
 
 
@@ -53,7 +58,7 @@ def is_running(view: View, moment: Moment) -> bool:
     if any(order.status is OrderStatus.INTENT for order in view.orders):
         return True
     unqueued = replace(view, actions=tuple(a for a in view.actions if a.state is not ActionState.QUEUED))
-    return not isinstance(next_step(unqueued, moment), Wait)
+    return not isinstance(next_step(unqueued, moment), IDLE)
 
 
 def _of_flow(view: View, moment: Moment) -> Step:

@@ -23,6 +23,7 @@ from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
 from services.orders import adjusting, otoco, protection
 from services.orders.merging import NEVER_SENT, NOT_PLACED
 from services.orders.steps import (
+    LookAgain,
     Moment,
     PlaceBracket,
     RequestClose,
@@ -51,8 +52,10 @@ def plan(view: View, moment: Moment) -> Step:
     live = view.live_bracket
     if live:
         return _live(view, live, moment)
-    rested = tuple(order for order in brackets if otoco.protects(view, order))
-    return Wait() if not protection.wanted(view) else _bare(view, rested, moment)
+    if not protection.wanted(view):
+        is_odd = view.trade.foreign_exit is not None or view.trade.shown_qty is not None
+        return LookAgain() if is_odd and view.held_qty > 0 else Wait()
+    return _bare(view, tuple(order for order in brackets if otoco.protects(view, order)), moment)
 
 
 def _live(view: View, live: tuple[Order, ...], moment: Moment) -> Step:

@@ -63,6 +63,11 @@ class Looked:
     """Broker ids that were asked for and are not known there."""
     beside: Beside = Beside()
 
+    def beside_of(self, now: Beside) -> Looked:
+        """Return the same look among what other trades have by now; what they bought since is not in its positions."""
+        held_qty = min(self.beside.held_qty, now.held_qty)
+        return replace(self, beside=replace(now, held_qty=held_qty))
+
     def qty_of(self, occ_symbol: str) -> Decimal:
         """Return what the account holds of a contract; below zero is short."""
         return holding_of(self.positions, occ_symbol).qty

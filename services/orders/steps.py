@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
 from services.orders.merging import NOT_PLACED
 from services.orders.trade import ActionState, Group, Order, View
+
+if TYPE_CHECKING:
+    from services.orders.repairing import Beside
 
 SOON_READS = 24
 """After so many reads, a minute or two, an order is in no hurry any more."""
@@ -154,6 +158,11 @@ class CheckOpen:
     action_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """See whether a holding that asks for no exits is still offered by others, or less than our orders say."""
+
+
 # ── steps that only change what we know ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -169,6 +178,13 @@ class Void:
     """End an intent that must not be sent any more."""
 
     tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpEntry:
+    """The time to send an entry once more is over."""
+
+    price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +244,10 @@ class Wait:
     until: datetime | None = None
 
 
-Question = Look | Read | PlaceBracket | PlaceSell | PlaceCover | ResendEntry | Inspect | CheckOpen
+Question = Look | Read | PlaceBracket | PlaceSell | PlaceCover | ResendEntry | Inspect | CheckOpen | LookAgain
 """Asks the broker, and at most makes an intent of what it says."""
 Talk = Send | Cancel | Question
-Decide = MarkUnknown | Void | BeginClose | RequestClose | FailClose | EndAction | Reprice | Restore
+Decide = MarkUnknown | Void | GiveUpEntry | BeginClose | RequestClose | FailClose | EndAction | Reprice | Restore
 Step = Talk | Decide | Wait
 
 
@@ -265,6 +281,8 @@ class Outcome:
     is_fact: bool = False
     received: str | None = None
     """The order that the broker has just received."""
+    among: Callable[[Beside], Outcome] | None = None
+    """The same, judged anew by what the account's other trades have by now: asked for under the account's lock."""
 
 
 def read_or_wait(order: Order, moment: Moment) -> Step:

@@ -18,7 +18,7 @@ from libs.common.ids import new_id
 from libs.common.jobs import Job, job
 from libs.common.messages.vocabulary import CloseReason
 from libs.market.options import OccSymbol
-from services.orders import asking, lifecycle, saving, store, store_flows, talk, triggers
+from services.orders import asking, lifecycle, saving, sessions, store, store_flows, talk, triggers
 from services.orders.deps import Deps
 from services.orders.flow import JOB
 from services.orders.plan import is_running
@@ -63,7 +63,7 @@ async def look(work: Job, deps: Deps) -> datetime | None:
         quotes, clock = await talk.market_of(broker, (trade.occ_symbol,), deps.clock.now())
         quote = quotes.get(trade.occ_symbol)
         bid = None if quote is None or not quote.has_market else quote.bid
-        is_open = talk.is_open(deps, clock, trade.broker_mode, OccSymbol.parse(trade.occ_symbol))
+        is_open = sessions.is_open(deps, clock, trade.broker_mode, OccSymbol.parse(trade.occ_symbol))
         reached = is_open and bid is not None and bid <= order.stop
         report = await broker.order(order.group_order_id) if reached else None
     except AppError as error:

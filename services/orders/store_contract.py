@@ -60,8 +60,10 @@ async def ask_entries_away(unit: Unit, trade: Trade) -> list[str]:
     return found
 
 
-async def beside(unit: Unit, trade: Trade) -> Beside:
-    """Read what the account has in the contract besides this trade."""
+async def beside(unit: Unit, trade: Trade, *, locks: bool = False) -> Beside:
+    """Read what the account has in the contract besides this trade; `locks`: until the unit ends nobody counts more."""
+    if locks:
+        await unit.json(_LOCK, f"{trade.broker_mode}:{trade.account_id}")
     raw = await unit.json(_BESIDE, trade.broker_mode, trade.account_id, trade.occ_symbol, trade.id)
     found = rows.loads(raw or b'{"held_qty": 0, "orders": []}')
     ours = {name for own, group, sent_as, _ in found["orders"] if sent_as != "foreign" for name in (own, group) if name}

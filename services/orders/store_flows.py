@@ -18,7 +18,8 @@ and (
     exists (select from orders.broker_orders o
             where o.trade_id = t.id and o.status in ('INTENT', 'SENT', 'UNKNOWN'))
     or exists (select from orders.actions a where a.trade_id = t.id and a.state in ('REQUESTED', 'RUNNING'))
-    or (t.status = 'FILLED' and t.protection in ('PENDING', 'NAKED'))
+    or (t.status = 'FILLED' and (t.protection in ('PENDING', 'NAKED')
+        or (t.protection = 'NONE' and (t.foreign_exit is not null or t.shown_qty is not null))))
     or exists (select from orders.concerns c where c.trade_id = t.id and c.kind = 'short' and c.ended_at is null)
 )
 and (t.status <> 'CLOSED' or exists (

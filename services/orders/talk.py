@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from libs.broker.base import BrokerProvider, Priority
 from libs.broker.reports import Quote
@@ -25,8 +25,8 @@ from libs.common.errors import (
     UpstreamUnavailable,
 )
 from libs.common.ids import new_id, new_tag
-from libs.common.messages.vocabulary import BrokerMode, CloseReason, OrderRole
-from libs.market.clock import MarketClock, is_contract_open, next_open_at
+from libs.common.messages.vocabulary import CloseReason, OrderRole
+from libs.market.clock import MarketClock
 from libs.market.options import OccSymbol
 from services.orders import (
     asking,
@@ -35,20 +35,23 @@ from services.orders import (
     lifecycle,
     looking,
     mending,
-    otoco,
+    placement,
     protecting,
     protection,
     repairing,
+    sessions,
     sights,
 )
 from services.orders.brackets import NoMarket, StopPassed
 from services.orders.deps import Deps
 from services.orders.reading import reports_of
+from services.orders.repairing import Looked
 from services.orders.steps import (
     Cancel,
     CheckOpen,
     Inspect,
     Look,
+    LookAgain,
     Moment,
     Outcome,
     PlaceBracket,
@@ -65,7 +68,6 @@ from services.orders.trade import ActionState, Event, View
 
 REFUSALS = (UpstreamRefused, UpstreamAuth, LiveNotEnabled, InvalidInput)
 """How a write ends that provably did not happen, in somebody's words."""
-LONGEST_PAUSE_S = 900.0
 
 
 async def perform(step: Talk, loaded: Loaded, deps: Deps, *, claim_ends: float) -> Outcome:
@@ -104,6 +106,8 @@ async def _asked(step: Question, loaded: Loaded, broker: BrokerProvider, deps: D
             return await _cover(loaded, broker, deps)
         case Inspect():
             return await mending.inspected(step, loaded, broker, deps)
+        case LookAgain():
+            return await mending.looked_again(loaded, broker, deps)
         case CheckOpen():
             return await _check_open(step, loaded, broker, deps)
 
@@ -199,27 +203,12 @@ async def market_of(
     return quotes, clock
 
 
-def is_open(deps: Deps, clock: MarketClock, mode: BrokerMode, contract: OccSymbol) -> bool:
-    """Say whether orders in a contract can execute now."""
-    forced = deps.settings.force_market_open and mode is BrokerMode.PAPER
-    return forced or is_contract_open(clock, contract, deps.clock.now())
-
-
-def _until_open(deps: Deps, clock: MarketClock, contract: OccSymbol) -> float:
-    """Return how long to wait for the session. Units: seconds."""
-    opens_at = next_open_at(clock, contract.root, deps.clock.now())
-    if opens_at is None:
-        return deps.settings.order_waits.queue_poll_s
-    wait_s = (opens_at - deps.clock.now()).total_seconds()
-    return min(max(wait_s, deps.settings.order_waits.queue_poll_s), LONGEST_PAUSE_S)
-
-
 async def _bracket(step: PlaceBracket, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
     trade = loaded.view.trade
     contract = OccSymbol.parse(trade.occ_symbol)
     quotes, clock, base = await sights.market_of(broker, loaded, deps)
-    if not is_open(deps, clock, trade.broker_mode, contract):
-        return Outcome(lambda view, _: view, pause_s=_until_open(deps, clock, contract))
+    if not sessions.is_open(deps, clock, trade.broker_mode, contract):
+        return Outcome(lambda view, _: view, pause_s=sessions.until_open(deps, clock, contract))
     looked = await mending.looked_before(loaded, broker, deps)
     if isinstance(looked, Outcome):
         return looked
@@ -230,30 +219,33 @@ async def _bracket(step: PlaceBracket, loaded: Loaded, broker: BrokerProvider, d
     if passed and protecting.refused_sale(loaded.view, deps.moment(loaded)) is not None:
         return Outcome(lambda view, _: view, pause_s=2.0)
 
-    def apply(view: View, moment: Moment) -> View:
-        view = view if looked is None else repairing.known(view, looked, moment, new_id=new_id)
-        if looked is not None and not repairing.may_protect(view):
-            return view
-        made = brackets.bracket_orders(view, step.sl, step.tp, quote, new_id=new_id, tag=new_tag(), now=moment.now)
-        if isinstance(made, StopPassed):
-            return asking.with_close(
-                view,
-                action_id=new_id(),
-                reason=CloseReason.SL_HIT,
-                state=ActionState.RUNNING,
-                now=moment.now,
-                words=f"the stop {made.stop} is passed, bid {made.bid}",
-            )
-        return view if isinstance(made, NoMarket) else looking.with_orders(view, evidence.based(view, made, base))
+    def judge(looked: Looked | None) -> Callable[[View, Moment], View]:
+        def apply(view: View, moment: Moment) -> View:
+            view = view if looked is None else repairing.known(view, looked, moment, new_id=new_id)
+            if looked is not None and not repairing.may_protect(view):
+                return view
+            made = brackets.bracket_orders(view, step.sl, step.tp, quote, new_id=new_id, tag=new_tag(), now=moment.now)
+            if isinstance(made, StopPassed):
+                return asking.with_close(
+                    view,
+                    action_id=new_id(),
+                    reason=CloseReason.SL_HIT,
+                    state=ActionState.RUNNING,
+                    now=moment.now,
+                    words=f"the stop {made.stop} is passed, bid {made.bid}",
+                )
+            return view if isinstance(made, NoMarket) else looking.with_orders(view, evidence.based(view, made, base))
 
-    return Outcome(apply)
+        return apply
+
+    return Outcome(judge(None)) if looked is None else mending.among(judge, looked)
 
 
 async def _cover(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
     contract = OccSymbol.parse(loaded.view.trade.occ_symbol)
     quotes, clock, base = await sights.market_of(broker, loaded, deps)
-    if not is_open(deps, clock, loaded.view.trade.broker_mode, contract):
-        return Outcome(lambda view, _: view, pause_s=_until_open(deps, clock, contract))
+    if not sessions.is_open(deps, clock, loaded.view.trade.broker_mode, contract):
+        return Outcome(lambda view, _: view, pause_s=sessions.until_open(deps, clock, contract))
     return await mending.covered(loaded, quotes.get(str(contract)), base, broker, deps)
 
 
@@ -261,8 +253,8 @@ async def _sell(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
     trade = loaded.view.trade
     contract = OccSymbol.parse(trade.occ_symbol)
     quotes, clock, base = await sights.market_of(broker, loaded, deps)
-    if not is_open(deps, clock, trade.broker_mode, contract):
-        return Outcome(lambda view, _: view, pause_s=_until_open(deps, clock, contract))
+    if not sessions.is_open(deps, clock, trade.broker_mode, contract):
+        return Outcome(lambda view, _: view, pause_s=sessions.until_open(deps, clock, contract))
     quote = quotes.get(trade.occ_symbol)
 
     def apply(view: View, moment: Moment) -> View:
@@ -278,10 +270,8 @@ async def _entry_again(step: ResendEntry, loaded: Loaded, broker: BrokerProvider
     def apply(view: View, moment: Moment) -> View:
         if not (view.entry_is_over and protection.may_resend_entry(view)):
             return view
-        last = view.entry_orders[-1]
-        renewed = moment.now + timedelta(seconds=moment.waits.send_by_s)
-        send_by = renewed if otoco.is_to_be_renewed(view) else last.send_by or renewed
-        made = brackets.entry_again(view, step.price, new_id=new_id, tag=new_tag(), send_by=send_by, now=moment.now)
+        due = placement.send_by(view, moment)
+        made = brackets.entry_again(view, step.price, new_id=new_id, tag=new_tag(), send_by=due, now=moment.now)
         return looking.with_orders(view, evidence.based(view, made, base))
 
     return Outcome(apply)
@@ -292,8 +282,8 @@ async def _check_open(step: CheckOpen, loaded: Loaded, broker: BrokerProvider, d
     trade, waits = loaded.view.trade, deps.settings.order_waits
     contract = OccSymbol.parse(trade.occ_symbol)
     quotes, clock = await market_of(broker, (trade.occ_symbol,), deps.clock.now())
-    opened = is_open(deps, clock, trade.broker_mode, contract)
+    opened = sessions.is_open(deps, clock, trade.broker_mode, contract)
     quote = quotes.get(trade.occ_symbol)
     ready = opened and quote is not None and bool(quote.bid) and bool(quote.ask)
-    wait_s = waits.queue_poll_s if opened else _until_open(deps, clock, contract)
+    wait_s = waits.queue_poll_s if opened else sessions.until_open(deps, clock, contract)
     return Outcome(lambda view, moment: looking.queue_checked(view, step.action_id, moment, ready=ready, wait_s=wait_s))
