@@ -15,7 +15,7 @@ from libs.broker.venue_clock import market_clock
 from libs.common.db import Unit
 from libs.common.errors import AppError, IdempotencyMismatch, InvalidInput, KillSwitchOn, Throttled, UpstreamUnavailable
 from libs.common.messages.signals import SignalBody, SignalState
-from services.orders import accounts, checks, killing, signals, store_kills, store_requests, store_signals, talk
+from services.orders import accounts, checks, killing, sessions, signals, store_kills, store_requests, store_signals
 from services.orders.deps import Deps
 from services.orders.signalling import INLINE_S, JOB
 from services.orders.signals import Signal
@@ -150,7 +150,7 @@ async def _check_session(deps: Deps, signal: Signal, body: SignalBody, account: 
     contract = checks.series_of(signals.placing(signal))[0]
     now = deps.clock.now()
     clock = await market_clock(broker, now=now)
-    is_open = talk.is_open(deps, clock, account.broker_mode, contract)
+    is_open = sessions.is_open(deps, clock, account.broker_mode, contract)
     signals.check_session(body, contract, clock, now, is_open=is_open)
 
 
