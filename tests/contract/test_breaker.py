@@ -8,7 +8,7 @@ import pytest
 
 from libs.broker.base import BrokerMode, BrokerProvider, Priority
 from libs.broker.breaker import Breaker, Breakers
-from libs.broker.budget import UNLIMITED, Budget, RateClass
+from libs.broker.budget import UNLIMITED, Budget, RateClass, UnlimitedBudget
 from libs.broker.factory import BrokerFactory
 from libs.broker.tradier_session import Deadlines
 from libs.common.errors import AppError, NotFound, OutcomeUnknown, UpstreamAuth, UpstreamRefused, UpstreamUnavailable
@@ -130,7 +130,7 @@ async def test_what_the_broker_answers_is_no_failure(refusal: tuple[httpx.Respon
     assert broker.until is None
 
 
-class SpentBudget:
+class SpentBudget(UnlimitedBudget):
     """Grants nothing."""
 
     async def take(self, token_hash: str, rate_class: RateClass, priority: Priority) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from libs.broker.base import BrokerMode, CancelAnswer, OrderStatus, Priority
-from libs.broker.budget import RateClass, token_hash
+from libs.broker.budget import RateClass, UnlimitedBudget, token_hash
 from libs.broker.factory import BrokerFactory, with_version
 from libs.common.errors import (
     AppError,
@@ -119,7 +119,7 @@ async def test_the_last_check_comes_after_the_budget_and_can_stop_the_write() ->
         order.append("check")
         raise InvalidInput("too late")
 
-    class Budget:
+    class Budget(UnlimitedBudget):
         async def take(self, token: str, rate_class: RateClass, priority: Priority) -> None:
             order.append(f"{rate_class} {priority.name} {token == token_hash(TOKEN)}")
 
@@ -139,7 +139,7 @@ async def test_each_call_names_its_class_and_hands_the_vendors_count_on() -> Non
     taken: list[tuple[RateClass, Priority]] = []
     seen: list[tuple[RateClass, RateReading]] = []
 
-    class Budget:
+    class Budget(UnlimitedBudget):
         async def take(self, token: str, rate_class: RateClass, priority: Priority) -> None:
             taken.append((rate_class, priority))
 
@@ -328,7 +328,7 @@ async def test_no_cookie_travels_from_one_users_answer_into_anothers_request() -
 
 
 async def test_a_budget_that_never_lets_through_ends_within_the_deadline() -> None:
-    class Budget:
+    class Budget(UnlimitedBudget):
         async def take(self, token: str, rate_class: RateClass, priority: Priority) -> None:
             await asyncio.Event().wait()
 

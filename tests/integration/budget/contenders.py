@@ -45,6 +45,10 @@ class Heard:
         self._readings.append((rate_class, reading))
         self._budget.observed(token_hash, rate_class, reading)
 
+    async def left(self, token_hash: str, rate_class: RateClass, priority: Priority, within_s: float) -> int:
+        """Say what is left."""
+        return await self._budget.left(token_hash, rate_class, priority, within_s)
+
 
 class Contenders:
     """Four processes' brokers for one account."""

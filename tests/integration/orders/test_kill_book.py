@@ -43,7 +43,7 @@ async def a_book(house: House) -> None:
         await asyncio.gather(*(house.ask(command) for command in few))
 
     async def stands() -> bool:
-        return sum(trade["protection"] == "PROTECTED" for trade in await trades(house)) == HELD
+        return [trade["protection"] for trade in await trades(house)].count("PROTECTED") == HELD
 
     await eventually(stands, within_s=30)
 
