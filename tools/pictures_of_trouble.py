@@ -15,9 +15,10 @@ SETTLED_MS = 90_000
 async def shoot_alarms(portfolio: Portfolio, naked: Placed, unknown: str, shoot: Shoot) -> None:
     """Take the exits of one trade down by hand while the answer to another's entry is lost; then put both right."""
     page = portfolio.page
-    portfolio.lose_the_answer(naked.account_id)
     await portfolio.fill_ticket(unknown)
-    await portfolio.review_and_place()
+    await portfolio.review()
+    portfolio.lose_the_answer(naked.account_id)
+    await page.get_by_role("button", name="Place order").click()
     await expect(page.get_by_text("nothing will be sent twice.").first).to_be_visible(timeout=PATIENCE_MS)
     await shoot(page, "07-banners")
     await page.get_by_role("button", name="Close the ticket").click()

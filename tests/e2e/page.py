@@ -80,9 +80,14 @@ class Portfolio:
         await ticket.get_by_label("Target", exact=True).fill(str(target))
         return stop, target
 
+    async def review(self) -> None:
+        """Go on to the review and wait for what it says of the limits."""
+        await self.page.get_by_role("button", name="Review order").click()
+        await expect(self.page.get_by_role("list", name="Limits")).to_be_visible(timeout=PATIENCE_MS)
+
     async def review_and_place(self) -> None:
         """Go on to the review and place the order."""
-        await self.page.get_by_role("button", name="Review order").click()
+        await self.review()
         await self.page.get_by_role("button", name="Place order").click()
 
     async def place_through_api(self, ticker: str, **fields: Any) -> Placed:

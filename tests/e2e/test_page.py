@@ -39,9 +39,10 @@ async def test_a_stale_version_is_an_amber_toast_and_a_refreshed_list(portfolio:
 async def test_a_broker_that_does_not_answer_is_said_to_be_unknown_and_never_asked_twice(portfolio: Portfolio) -> None:
     page = portfolio.page
     account = (await portfolio.place_through_api("JPM")).account_id
-    portfolio.lose_the_answer(account)
     await portfolio.fill_ticket("NFLX")
-    await portfolio.review_and_place()
+    await portfolio.review()
+    portfolio.lose_the_answer(account)
+    await page.get_by_role("button", name="Place order").click()
     ticket = page.get_by_role("complementary", name="Order ticket")
     await expect(ticket.get_by_text("We are asking; nothing will be sent twice.")).to_be_visible(timeout=PATIENCE_MS)
     await expect(page.locator(".banner[data-incident]")).to_be_visible(timeout=PATIENCE_MS)
@@ -56,10 +57,14 @@ async def test_a_broker_that_does_not_answer_is_said_to_be_unknown_and_never_ask
 
 
 async def test_a_refusal_is_told_at_the_form_and_nothing_is_placed(portfolio: Portfolio) -> None:
+    """Where the limits could not be asked beforehand, the order may be sent: it is refused then."""
     page = portfolio.page
+    await page.route("**/api/trades/check", lambda route: route.abort())
     await portfolio.fill_ticket("TSLA", qty=5000)
-    await portfolio.review_and_place()
+    await page.get_by_role("button", name="Review order").click()
     ticket = page.get_by_role("complementary", name="Order ticket")
+    await expect(ticket.get_by_text("What it takes of your limits is not known.")).to_be_visible(timeout=PATIENCE_MS)
+    await page.get_by_role("button", name="Place order").click()
     await expect(ticket.get_by_role("alert")).to_be_visible(timeout=PATIENCE_MS)
     await expect(ticket.get_by_role("button", name="Place order")).to_be_disabled()
     assert (await portfolio.api("GET", "/api/trades?status=OPEN"))["trades"] == []
