@@ -43,8 +43,7 @@ async def test_a_bracket_cancelled_by_hand_is_an_alarm_until_the_exits_rest_agai
 async def test_an_unknown_entry_is_explained_and_can_be_settled_by_its_user(portfolio: Portfolio) -> None:
     page = portfolio.page
     account = (await portfolio.place_through_api("JPM")).account_id
-    portfolio.lose_the_answer(account)
-    trade_id = await place_unknown(portfolio, "AMD")
+    trade_id = await place_unknown(portfolio, "AMD", account)
     row = portfolio.row(trade_id)
     await expect(row.get_by_text("Unknown", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     await expect(row.get_by_text("counts as fully exposed")).to_be_visible()
@@ -72,8 +71,7 @@ async def test_an_unknown_entry_is_explained_and_can_be_settled_by_its_user(port
 async def test_a_user_who_names_the_brokers_order_settles_an_unknown_entry(portfolio: Portfolio) -> None:
     page = portfolio.page
     account = (await portfolio.place_through_api("JPM")).account_id
-    portfolio.lose_the_answer(account, delay_ms=8000, times=30)
-    trade_id = await place_unknown(portfolio, "TSLA")
+    trade_id = await place_unknown(portfolio, "TSLA", account, delay_ms=8000, times=30)
     (placed,) = [order for order in portfolio.stack.orders(account) if order["symbol"] == "TSLA"]
     await portfolio.row(trade_id).get_by_role("button", name="TSLA").first.click()
     await page.get_by_role("button", name="Resolve…").click()
@@ -159,10 +157,12 @@ async def test_a_phone_shows_alarms_and_the_story_without_scrolling_sideways(por
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-async def place_unknown(portfolio: Portfolio, ticker: str) -> str:
+async def place_unknown(portfolio: Portfolio, ticker: str, account: str, **slow: int) -> str:
     """Place from the page while the broker's answer gets lost; returns the trade's id."""
     await portfolio.fill_ticket(ticker)
-    await portfolio.review_and_place()
+    await portfolio.review()
+    portfolio.lose_the_answer(account, **slow)
+    await portfolio.page.get_by_role("button", name="Place order").click()
     row: Locator = portfolio.page.locator("tr.row", has_text=ticker)
     await expect(row).to_be_visible(timeout=PATIENCE_MS)
     trade_id = await row.get_attribute("data-trade")
