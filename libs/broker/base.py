@@ -159,6 +159,10 @@ class BrokerProvider(ABC):
         """Read the venue's market clock."""
 
     @abstractmethod
+    async def keeps_own_time(self) -> bool:
+        """Say whether the venue's time and session are its own (a simulator's) and not the exchange's. Asked once."""
+
+    @abstractmethod
     async def profile(self) -> Profile:
         """Say whose token this is. Raises: UpstreamAuth, and only here it means re-authenticate."""
 

@@ -25,9 +25,12 @@ class BrokerFactory:
     budget: Budget = UNLIMITED
     deadlines: Deadlines = field(default_factory=Deadlines)
     live_enabled: bool = False
+    """Whether orders with real money may be sent; only orders may, whatever somebody else tries."""
     stream_urls: Mapping[BrokerMode, str] = field(default_factory=dict)
     """Of a mode whose account stream is elsewhere than the broker says."""
     breakers: Breakers | None = None
+    own_time: dict[BrokerMode, bool] = field(default_factory=lambda: {BrokerMode.PAPER: True})
+    """Which modes' venues keep a time of their own, as far as they were asked."""
 
     def get_broker(self, mode: BrokerMode, account_id: str, token: str) -> BrokerProvider:
         """Return an account at a venue. Raises: InvalidInput when the mode has no address."""
@@ -44,7 +47,9 @@ class BrokerFactory:
             # Who only asks whose token this is names no account yet, and must not be stopped for another's trouble.
             breaker=self.breakers.breaker(base_url, account_id) if self.breakers and account_id else None,
         )
-        return TradierBroker(session, mode=mode, account_id=account_id, live_enabled=self.live_enabled)
+        return TradierBroker(
+            session, mode=mode, account_id=account_id, live_enabled=self.live_enabled, own_time=self.own_time
+        )
 
     def paused_until(self, mode: BrokerMode, account_id: str) -> datetime | None:
         """Tell until when an account's entries are refused because its broker does not answer; None: they are not."""

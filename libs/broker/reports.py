@@ -137,6 +137,8 @@ class ClockReport:
     """Market seconds per real second; 1 except in the simulator."""
     follows_calendar: bool = True
     """False where the venue holds its session open or closed whatever the calendar says (simulator)."""
+    is_simulated: bool = False
+    """Whether the venue says itself that its time is its own."""
     description: str = ""
 
 

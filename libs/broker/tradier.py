@@ -31,7 +31,7 @@ from libs.broker.base import (
 )
 from libs.broker.budget import RateClass
 from libs.broker.tradier_session import TradierSession
-from libs.common.errors import LiveNotEnabled, UpstreamUnavailable
+from libs.common.errors import AppError, LiveNotEnabled, UpstreamUnavailable
 from libs.common.http import Unreadable
 
 PAGE_LIMIT: Final = 1000
@@ -45,13 +45,20 @@ class TradierBroker(BrokerProvider):
     """One account at one Tradier host."""
 
     def __init__(
-        self, session: TradierSession, *, mode: BrokerMode, account_id: str, live_enabled: bool = False
+        self,
+        session: TradierSession,
+        *,
+        mode: BrokerMode,
+        account_id: str,
+        live_enabled: bool = False,
+        own_time: dict[BrokerMode, bool] | None = None,
     ) -> None:
-        """Refuse orders (not reads) in LIVE unless told that limits and recovery are there."""
+        """Refuse orders (not reads) in LIVE unless told that they may be sent. `own_time`: what venues said before."""
         self.mode = mode
         self.account_id = account_id
         self._session = session
         self._live_enabled = live_enabled
+        self._own_time = {BrokerMode.PAPER: True} if own_time is None else own_time
         self._account = f"/accounts/{escape(account_id, safe='')}"
         self._is_delayed = mode is BrokerMode.TRADIER_SANDBOX
 
@@ -62,6 +69,7 @@ class TradierBroker(BrokerProvider):
             mode=self.mode,
             account_id=self.account_id,
             live_enabled=self._live_enabled,
+            own_time=self._own_time,
         )
 
     async def place(self, request: PlaceRequest, *, before_send: BeforeSend | None = None) -> PlacedOrder:
@@ -190,6 +198,15 @@ class TradierBroker(BrokerProvider):
     async def clock(self) -> ClockReport:
         """Read the venue's market clock."""
         return await self._session.get("/markets/clock", "clock", tradier_market.clock, rate_class=RateClass.MARKET)
+
+    async def keeps_own_time(self) -> bool:
+        """Ask the venue once for all; while it does not answer, a real venue follows the exchange."""
+        if self.mode not in self._own_time:
+            try:
+                self._own_time[self.mode] = (await self.clock()).is_simulated
+            except AppError:
+                return False
+        return self._own_time[self.mode]
 
     async def profile(self) -> Profile:
         """Say whose token this is. Raises: UpstreamAuth, and only here it means re-authenticate."""

@@ -109,6 +109,7 @@ def clock(answer: Answer) -> ClockReport:
         next_change=wire.text(raw.get("next_change")),
         next_state=MarketState(next_state) if next_state in set(MarketState) else None,
         speed=Decimal(1) if speed is None else speed,
+        is_simulated=session is not None and speed is not None,
         follows_calendar=session == "calendar" if session else next_state != state,
         description=wire.text(raw.get("description")) or "",
     )

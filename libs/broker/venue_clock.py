@@ -1,4 +1,4 @@
-"""The market clock of a broker: the exchange's for real venues, the simulator's own for PAPER."""
+"""The market clock of a broker: the exchange's for real venues, its own for a simulator, whatever mode it plays."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from libs.common.errors import AppError
 from libs.market.clock import ExchangeClock, MarketClock, ReadingClock
 
 KEEP: Final = timedelta(seconds=2)
-"""How long a reading of PAPER's clock is used before it is read again."""
+"""How long a reading of a simulator's clock is used before it is read again."""
 
 LOOK_AGAIN: Final = timedelta(seconds=60)
-"""How often PAPER's clock is looked at while its session is over: it may stand still, be held or be set."""
+"""How often a simulator's clock is looked at while its session is over: it may stand still, be held or be set."""
 
 
 def clock_from(report: ClockReport, read_at: datetime) -> ReadingClock:
@@ -29,33 +29,32 @@ def clock_from(report: ClockReport, read_at: datetime) -> ReadingClock:
 
 
 async def market_clock(broker: BrokerProvider, *, now: datetime) -> MarketClock:
-    """Return a venue's clock; PAPER is asked, the others follow the calendar. Raises: UpstreamUnavailable."""
-    if broker.mode is not BrokerMode.PAPER:
+    """Return a venue's clock; a simulator is asked, the others follow the calendar. Raises: UpstreamUnavailable."""
+    if not await broker.keeps_own_time():
         return ExchangeClock()
     return clock_from(await broker.clock(), now)
 
 
 class VenueClocks:
-    """The clocks of all venues for one process. PAPER's is kept for a moment, and goes on while it cannot be read."""
+    """The clocks of all venues for one process. A simulator's is kept for a moment, and goes on while it is silent."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._paper: MarketClock = ExchangeClock()
-        self._read_at: datetime | None = None
+        self._read: dict[BrokerMode, tuple[MarketClock, datetime]] = {}
 
     def known(self, mode: BrokerMode) -> MarketClock:
         """Return a venue's clock as it was last read, without asking anybody."""
-        return self._paper if mode is BrokerMode.PAPER else ExchangeClock()
+        return self._read[mode][0] if mode in self._read else ExchangeClock()
 
     async def read(self, broker: BrokerProvider) -> MarketClock:
         """Return the clock of a broker's venue, read again when the last reading is old."""
         now = self._clock.now()
-        if broker.mode is BrokerMode.PAPER and (self._read_at is None or now - self._read_at > KEEP):
+        read_at = self._read[broker.mode][1] if broker.mode in self._read else None
+        if read_at is None or now - read_at > KEEP:
             try:
-                self._paper = await market_clock(broker, now=now)
-                self._read_at = now
+                self._read[broker.mode] = (await market_clock(broker, now=now), now)
             except AppError:
-                return self._paper
+                return self.known(broker.mode)
         return self.known(broker.mode)
 
 

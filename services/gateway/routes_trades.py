@@ -80,7 +80,8 @@ PLACED = {**CHANGE, **problems(*FLOW, LiveNotEnabled, MarketClosed, ContractInUs
 @router.post("", status_code=201, response_model=Trade, responses=PLACED)
 async def place_trade(caller: Trader, key: IdempotencyKey, body: PlaceBody) -> Response:
     """Place a protected trade: 201 confirmed by the broker, 202 while its answer is unknown, 422 refused."""
-    return await caller.ask(PlaceTrade(idempotency_key=key, **body.model_dump(exclude_unset=True)))
+    wanted = body.model_dump(exclude_unset=True)
+    return await caller.ask(PlaceTrade(idempotency_key=key, by_program=caller.by_key, **wanted))
 
 
 @router.get("", response_model=TradeList, responses=problems(*READ, s304="Unchanged since If-None-Match"))

@@ -26,17 +26,12 @@ from services.monitor.sync import sync_orders, sync_portfolio
 async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     """Open what the handlers stand on."""
     settings: Settings = chassis.settings
-    addresses = {
-        BrokerMode.PAPER: settings.simulator_url or "",
-        BrokerMode.TRADIER_SANDBOX: settings.tradier_sandbox_url,
-        BrokerMode.TRADIER_LIVE: settings.tradier_live_url,
-    }
     vault = Vault(settings.encryption_key.get_secret_value())
     elsewhere = settings.tradier_stream_url
     stream_urls = dict.fromkeys((BrokerMode.TRADIER_SANDBOX, BrokerMode.TRADIER_LIVE), elsewhere) if elsewhere else {}
     async with opened_budget(chassis.streams, settings, chassis.clock) as budget:
         factory = BrokerFactory(
-            chassis.http, addresses, budget, stream_urls=stream_urls, breakers=Breakers.of(settings)
+            chassis.http, settings.base_urls, budget, stream_urls=stream_urls, breakers=Breakers.of(settings)
         )
         yield Deps(
             db=chassis.db,

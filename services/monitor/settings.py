@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from libs.broker.breaker import BreakerSettings
 from libs.broker.budget_settings import BudgetSettings
+from libs.broker.venue_settings import VenueSettings
 
 
-class Settings(BudgetSettings, BreakerSettings):
+class Settings(BudgetSettings, BreakerSettings, VenueSettings):
     """Cadences in real seconds; addresses of the brokers by mode."""
 
-    encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")
-    simulator_url: str | None = Field(default=None, description="the bundled broker for PAPER; unset: no PAPER mode")
-    tradier_sandbox_url: str = Field(
-        default="https://sandbox.tradier.com", description="Tradier's paper environment, without /v1"
-    )
-    tradier_live_url: str = Field(default="https://api.tradier.com", description="Tradier, without /v1")
     tradier_stream_url: str | None = Field(
         default=None,
         description="instead of the address that Tradier names for its account stream (the simulator names its own)",

@@ -15,7 +15,17 @@ from libs.broker.venue_clock import market_clock
 from libs.common.db import Unit
 from libs.common.errors import AppError, IdempotencyMismatch, InvalidInput, KillSwitchOn, Throttled, UpstreamUnavailable
 from libs.common.messages.signals import SignalBody, SignalState
-from services.orders import accounts, checks, killing, sessions, signals, store_kills, store_requests, store_signals
+from services.orders import (
+    accounts,
+    checks,
+    killing,
+    modes,
+    sessions,
+    signals,
+    store_kills,
+    store_requests,
+    store_signals,
+)
 from services.orders.deps import Deps
 from services.orders.signalling import INLINE_S, JOB
 from services.orders.signals import Signal
@@ -135,6 +145,7 @@ async def _decided(deps: Deps, arrival: Arrival, signal: Signal, body: SignalBod
         signal = replace(signal, broker_mode=account.broker_mode, account_id=account.account_id)
         signals.check_mode(body, settings.signal_mode, account.broker_mode, now)
         if settings.signal_mode == "auto":
+            modes.refuse_unnamed(body.account_id, account.broker_mode)
             return replace(signal, state=SignalState.PLACING)
         await _check_session(deps, signal, body, account)
     except UpstreamUnavailable:

@@ -20,14 +20,25 @@ from datetime import datetime, timedelta
 from libs.common.db import Unit
 from libs.common.errors import InvariantBroken, NotFound
 from libs.common.ids import new_id, new_tag
-from libs.common.messages.vocabulary import OrderRole
-from services.orders import concerns, deciding, killing, lifecycle, saving, store, store_contract, store_kills, talk
+from libs.common.messages.vocabulary import BrokerMode, OrderRole
+from services.orders import (
+    concerns,
+    deciding,
+    killing,
+    lifecycle,
+    saving,
+    store,
+    store_accounts,
+    store_contract,
+    store_kills,
+    talk,
+)
 from services.orders.ahead import Ahead
 from services.orders.deps import Deps
 from services.orders.plan import next_step
 from services.orders.steps import Cancel, Moment, Outcome, Question, Read, Send, Step, Talk, Wait
 from services.orders.store import Loaded
-from services.orders.trade import View
+from services.orders.trade import Event, View
 
 JOB = saving.ADVANCE
 MAX_DECISIONS = 20
@@ -172,6 +183,10 @@ async def _next(scene: _Scene, view: View, pause_s: float) -> Turn:
         if isinstance(step, Send) and await _must_not_leave(scene.unit, view, step):
             view = killing.refused_entry(view, scene.moment, new_id=new_id)
             continue
+        if isinstance(step, Send) and await _was_left(scene.unit, view, step):
+            left = Event(kind="mode_left", text="the settings left TRADIER_LIVE before it was sent")
+            view = lifecycle.void(view.noting(left), step.tag, scene.moment.now)
+            continue
         if isinstance(step, Talk):
             break
         view = deciding.decided(view, step, scene.moment, new_id=new_id, new_tag=new_tag)
@@ -189,6 +204,15 @@ async def _must_not_leave(unit: Unit, view: View, step: Send) -> bool:
     """Say whether a write is an entry and the kill switch is engaged; else it stays as it is until this is marked."""
     is_entry = any(order.role is OrderRole.ENTRY for order in view.by_tag(step.tag))
     return is_entry and await store_kills.is_engaged(unit, view.trade.username)
+
+
+async def _was_left(unit: Unit, view: View, step: Send) -> bool:
+    """Say whether a write is an entry with real money and its user trades in another mode by now."""
+    mode = view.trade.broker_mode
+    is_entry = any(order.role is OrderRole.ENTRY for order in view.by_tag(step.tag))
+    if mode is not BrokerMode.TRADIER_LIVE or not is_entry:
+        return False
+    return await store_accounts.held_mode(unit, view.trade.username) != mode
 
 
 async def _rest(scene: _Scene, view: View, step: Wait, pause_s: float) -> Turn:

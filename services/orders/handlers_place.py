@@ -18,21 +18,22 @@ from libs.common.errors import (
     Expired,
     InvalidInput,
     KillSwitchOn,
-    LiveNotEnabled,
     NotFound,
 )
 from libs.common.handlers import Context, Reply, answers
 from libs.common.ids import new_id, new_tag
 from libs.common.messages.orders import PlaceTrade
-from libs.common.messages.vocabulary import BrokerMode, OrderStatus
+from libs.common.messages.vocabulary import OrderStatus
 from libs.market import products
 from services.orders import (
     accounts,
     brackets,
     checks,
+    credentials,
     evidence,
     killing,
     limits,
+    modes,
     requests,
     saving,
     signals,
@@ -78,8 +79,8 @@ async def place(command: PlaceTrade, ctx: Context, deps: Deps, bound: signals.Bo
     if opening.is_killed:
         raise KillSwitchOn(killing.KILLED)
     settings, account = await accounts.of_request(deps, ctx.user, opening, command.account_id)
-    if account.broker_mode is BrokerMode.TRADIER_LIVE:
-        raise LiveNotEnabled("orders with real money are not enabled")
+    credentials.offered(deps, account.broker_mode)
+    modes.refuse_unspoken(command, account.broker_mode)
     broker = deps.broker(account.broker_mode, account.account_id, account.token_ciphertext)
     terms = await checks.terms_of(command, settings, broker, deps, previews=True)
     signals.check_price(bound, terms.quote, terms.prices.limit)

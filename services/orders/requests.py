@@ -41,7 +41,7 @@ _OPEN_STATES = frozenset({ActionState.REQUESTED, ActionState.QUEUED, ActionState
 
 def body_hash(command: Command) -> str:
     """Name a body without keeping it."""
-    values = command.model_dump(mode="json", exclude={"idempotency_key"})
+    values = command.model_dump(mode="json", exclude={"idempotency_key", "by_program"})
     return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

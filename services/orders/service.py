@@ -96,7 +96,12 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
     settings: Settings = chassis.settings
     async with opened_budget(chassis.streams, settings, chassis.clock) as budget, asyncio.TaskGroup() as tasks:
         factory = BrokerFactory(
-            chassis.http, settings.base_urls, budget, settings.deadlines, breakers=Breakers.of(settings)
+            chassis.http,
+            settings.base_urls,
+            budget,
+            settings.deadlines,
+            live_enabled=True,
+            breakers=Breakers.of(settings),
         )
         yield Deps(
             db=chassis.db,

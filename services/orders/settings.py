@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field
 
-from libs.broker.base import BrokerMode
 from libs.broker.breaker import BreakerSettings
 from libs.broker.budget_settings import BudgetSettings
 from libs.broker.tradier_session import Deadlines
+from libs.broker.venue_settings import VenueSettings
 from services.orders.steps import Waits
 
 
@@ -18,15 +18,9 @@ def _parsed(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str) else value
 
 
-class Settings(BudgetSettings, BreakerSettings):
+class Settings(BudgetSettings, BreakerSettings, VenueSettings):
     """Addresses of the brokers by mode, deadlines and waits in real seconds."""
 
-    encryption_key: SecretStr = Field(description="Fernet keys, comma-separated; the first encrypts")
-    simulator_url: str | None = Field(default=None, description="the bundled broker for PAPER; unset: no PAPER mode")
-    tradier_sandbox_url: str = Field(
-        default="https://sandbox.tradier.com", description="Tradier's paper environment, without /v1"
-    )
-    tradier_live_url: str = Field(default="https://api.tradier.com", description="Tradier, without /v1")
     force_market_open: bool = Field(default=False, description="place in PAPER outside the session too")
     broker_read_s: float = Field(default=4.0, gt=0, description="deadline of a read at the broker")
     broker_write_s: float = Field(default=4.0, gt=0, description="deadline of an order or cancel at the broker")
@@ -42,16 +36,6 @@ class Settings(BudgetSettings, BreakerSettings):
     order_waits: Annotated[Waits, BeforeValidator(_parsed)] = Field(
         default=Waits(), description='waits of the order path as JSON, such as {"look_gap_entry_s": 30}'
     )
-
-    @property
-    def base_urls(self) -> dict[BrokerMode, str]:
-        """Return the broker's address of each mode that is offered."""
-        urls = {
-            BrokerMode.PAPER: self.simulator_url,
-            BrokerMode.TRADIER_SANDBOX: self.tradier_sandbox_url,
-            BrokerMode.TRADIER_LIVE: self.tradier_live_url,
-        }
-        return {mode: url for mode, url in urls.items() if url}
 
     @property
     def deadlines(self) -> Deadlines:

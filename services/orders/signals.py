@@ -157,6 +157,7 @@ def placing(signal: Signal) -> PlaceTrade:
     """Return the command that a person would have given. Idempotent: its key is the signal's."""
     wanted = {name: value for name, value in (signal.body or {}).items() if name not in _OF_SIGNAL}
     wanted["account_id"] = signal.account_id
+    wanted["broker_mode"] = signal.broker_mode
     return PlaceTrade(idempotency_key=key_of(signal), **wanted)
 
 

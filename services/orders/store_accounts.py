@@ -26,6 +26,8 @@ returning username
 
 _LOCK_SETTINGS = "select username from orders.trading_settings where username = $1 for update"
 
+_HELD_MODE = "select settings->>'broker_mode' from orders.trading_settings where username = $1 for share"
+
 _SAVE_SETTINGS = """
 update orders.trading_settings
 set settings = $2::text::jsonb, key_version = key_version + 1, updated_at = clock_timestamp()
@@ -120,6 +122,12 @@ async def lock_settings(unit: Unit, username: str) -> None:
     """Lock a user's settings."""
     await unit.json(_LOCK_SETTINGS, username)
     unit.lock_taken(username)
+
+
+async def held_mode(unit: Unit, username: str) -> str | None:
+    """Return the mode that a user trades in, which stays until this unit ends: whoever switches waits for it."""
+    raw = await unit.json(_HELD_MODE, username)
+    return None if raw is None else raw.decode()
 
 
 async def save_settings(unit: Unit, username: str, settings: TradingSettings) -> int:

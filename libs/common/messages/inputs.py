@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from libs.common.messages.vocabulary import Duration, EntryType, OptionType
+from libs.common.messages.vocabulary import BrokerMode, Duration, EntryType, OptionType
 
 MAX_JSON_DEPTH = 16
 """How deep a document that a scanner attaches may nest."""
@@ -75,6 +75,9 @@ class PlaceBody(Body):
     """A trade to place. Prices in USD per share, quantity in contracts."""
 
     account_id: AccountId | None = None
+    """The setting's when left out; with real money a program names it."""
+    broker_mode: BrokerMode | None = None
+    """The mode that is meant: refused where the settings name another."""
     ticker: Ticker
     option_type: OptionType
     strike: PriceIn

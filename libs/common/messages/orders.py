@@ -28,6 +28,10 @@ class PlaceTrade(Command, ScannerView, service="orders", name="place_trade"):
 
     idempotency_key: str
     account_id: str | None = None
+    broker_mode: BrokerMode | None = None
+    """The mode that is meant; refused where the settings name another."""
+    by_program: bool = False
+    """Whether a program asks, by an API key or a signal: with real money it names the account."""
     ticker: str
     option_type: OptionType
     strike: Decimal

@@ -62,8 +62,6 @@ class SignalBody(PlaceBody):
     """What the contract cost when the bot decided. Units: USD per share."""
     max_slippage_pct: Annotated[Decimal, Field(ge=0, le=100, max_digits=8, decimal_places=4)] | None = None
     """How much more than `ref_price` the entry may cost. Units: percent."""
-    broker_mode: BrokerMode | None = None
-    """Refuse the signal where its user trades in another mode."""
 
     @model_validator(mode="after")
     def _slips_from_somewhere(self) -> Self:

@@ -22,6 +22,7 @@ from libs.common.handlers import Context
 from libs.common.ids import new_id
 from libs.common.messages.orders import TradeFact, TradeFilled, TradePlaced
 from libs.common.testing import FakeBus, TestDatabase
+from libs.common.vault import new_key
 from libs.market.session import MarketState
 from services.monitor.access import Access
 from services.monitor.deps import Deps
@@ -33,7 +34,7 @@ ENVIRONMENT = {
     "MONITOR_DATABASE_PASSWORD": "x",
     "NATS_URL": "nats://nowhere",
     "MONITOR_NATS_PASSWORD": "x",
-    "ENCRYPTION_KEY": "x",
+    "ENCRYPTION_KEY": new_key(),
 }
 
 
@@ -61,6 +62,9 @@ class PlayedBroker:
         if order_id not in self.by_id:
             raise NotFound("no such order")
         return self.by_id[order_id]
+
+    async def keeps_own_time(self) -> bool:
+        return True
 
     async def clock(self) -> ClockReport:
         now = datetime.now(UTC)

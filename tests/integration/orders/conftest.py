@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from libs.broker.base import BrokerMode as Venue
 from libs.common.testing import TestDatabase
 from tests.integration.orders.house import House, a_house
 from tests.integration.orders.lanes import Lane, copies
+from tests.integration.orders.outside import Sim
 
 
 @pytest.fixture
@@ -31,6 +34,20 @@ async def house(database: TestDatabase, world: str, otoco: str) -> AsyncIterator
     """Return orders with one user in PAPER."""
     async with a_house(database, world, otoco=otoco) as made:
         yield made
+
+
+@pytest.fixture
+async def desk(house: House, live_simulator: str) -> AsyncIterator[House]:
+    """Return orders for whom one simulator is Tradier's sandbox, and another Tradier itself."""
+    live = Sim(live_simulator)
+    await live.control("reset")
+    await live.control("toggles", token_prefix="live-")
+    await house.sim.control("toggles", token_prefix="sandbox-")
+    urls = {Venue.PAPER: house.sim.url, Venue.TRADIER_SANDBOX: house.sim.url, Venue.TRADIER_LIVE: live_simulator}
+    house.deps = replace(house.deps, factory=replace(house.deps.factory, base_urls=urls, live_enabled=True))
+    yield house
+    await house.sim.control("toggles", token_prefix="")
+    await live.aclose()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,20 +24,6 @@ pytestmark = pytest.mark.integration
 
 SANDBOX, LIVE, PAPER = BrokerMode.TRADIER_SANDBOX, BrokerMode.TRADIER_LIVE, BrokerMode.PAPER
 NINE = "VA00000009"
-
-
-@pytest.fixture
-async def desk(house: House, live_simulator: str) -> AsyncIterator[House]:
-    """Return orders for whom one simulator is Tradier's sandbox, and another Tradier itself."""
-    live = Sim(live_simulator)
-    await live.control("reset")
-    await live.control("toggles", token_prefix="live-")
-    await house.sim.control("toggles", token_prefix="sandbox-")
-    urls = {Venue.PAPER: house.sim.url, Venue.TRADIER_SANDBOX: house.sim.url, Venue.TRADIER_LIVE: live_simulator}
-    house.deps = replace(house.deps, factory=replace(house.deps.factory, base_urls=urls))
-    yield house
-    await house.sim.control("toggles", token_prefix="")
-    await live.aclose()
 
 
 async def store(house: House, mode: BrokerMode, token: str, account_id: str = NINE, **more: Any) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def test_an_answer_has_exactly_the_fields_of_its_message(shown: type[BaseModel],
 @pytest.mark.parametrize(
     ("asked", "carried", "added"),
     [
-        (models_actions.PlaceBody, orders.PlaceTrade, {"idempotency_key"}),
+        (models_actions.PlaceBody, orders.PlaceTrade, {"idempotency_key", "by_program"}),
         (models_actions.EntryBody, orders.Entry, set()),
         (models_actions.CloseBody, orders.CloseTrade, {"idempotency_key", "trade_id"}),
         (models_actions.ResolveBody, orders.ResolveTrade, {"idempotency_key", "trade_id"}),

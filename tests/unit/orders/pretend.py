@@ -101,6 +101,9 @@ class PretendBroker:
     async def quotes(self, symbols: Sequence[str], *, greeks: bool = False) -> dict[str, Quote]:
         return {symbol: Quote(symbol=symbol, type="option", bid=self.bid, ask=self.ask) for symbol in symbols}
 
+    async def keeps_own_time(self) -> bool:
+        return True
+
     async def clock(self) -> ClockReport:
         return ClockReport(
             market_date=date(2026, 11, 20), state=MarketState.OPEN, market_now=self.now, follows_calendar=False

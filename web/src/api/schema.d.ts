@@ -1656,6 +1656,7 @@ export interface components {
         PlaceBody: {
             /** Account Id */
             account_id?: string | null;
+            broker_mode?: components["schemas"]["BrokerMode"] | null;
             /** Ticker */
             ticker: string;
             option_type: components["schemas"]["OptionType"];
@@ -2012,6 +2013,7 @@ export interface components {
         SignalBody: {
             /** Account Id */
             account_id?: string | null;
+            broker_mode?: components["schemas"]["BrokerMode"] | null;
             /** Ticker */
             ticker: string;
             option_type: components["schemas"]["OptionType"];
@@ -2067,7 +2069,6 @@ export interface components {
             ref_price?: number | string | null;
             /** Max Slippage Pct */
             max_slippage_pct?: number | string | null;
-            broker_mode?: components["schemas"]["BrokerMode"] | null;
         };
         /**
          * SignalList
