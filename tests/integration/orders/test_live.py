@@ -12,7 +12,7 @@ from libs.broker.base import BrokerMode as Venue
 from libs.common.errors import Expired, InvalidInput, LiveNotEnabled, UpstreamRefused
 from libs.common.messages.orders import CloseTrade, StoreCredentials, UpdateTradingSettings
 from libs.common.messages.vocabulary import BrokerMode
-from services.orders import handlers_credentials, handlers_settings, sessions
+from services.orders import handlers_credentials, handlers_settings, sessions, talk
 from tests.integration.orders.house import House
 from tests.integration.orders.outside import Sim
 
@@ -149,7 +149,7 @@ async def test_a_market_forced_open_is_open_in_paper_only(real: Real) -> None:
     deps = replace(house.deps, settings=settings)
     await house.sim.control("clock", session="closed")
     broker = deps.factory.get_broker(Venue.PAPER, house.account_id, "x")
-    _, clock = await sessions.market_of(broker, (house.occ,), deps.clock.now())
+    _, clock = await talk.market_of(broker, (house.occ,), deps.clock.now())
     await house.sim.control("clock", session="open")
     open_in = {mode: sessions.is_open(deps, clock, mode, house.contract) for mode in BrokerMode}
     assert open_in == {PAPER: True, BrokerMode.TRADIER_SANDBOX: False, LIVE: False}
