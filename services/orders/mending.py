@@ -18,7 +18,7 @@ from libs.common.errors import NotFound, UpstreamUnavailable
 from libs.common.ids import new_id, new_tag
 from libs.market import calendar
 from libs.market.options import OccSymbol
-from services.orders import brackets, evidence, looking, past, protecting, repairing, sessions
+from services.orders import brackets, evidence, looking, oversold, past, protecting, repairing, sessions, sights
 from services.orders.deps import Deps
 from services.orders.evidence import Baseline
 from services.orders.repairing import Beside, Looked
@@ -120,9 +120,28 @@ async def looked_before(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> L
     return among(_known, looked, pause_s=pause_s)
 
 
+async def _absorbed(loaded: Loaded, looked: Looked, broker: BrokerProvider, deps: Deps) -> Outcome:
+    """See whether others bought it back, or whose lots were sold where the account is not short."""
+    seen = await sights.look(broker, loaded, deps)
+    waits, order_id = deps.settings.order_waits, new_id()
+
+    def judge(looked: Looked) -> Judged:
+        def apply(view: View, moment: Moment) -> View:
+            view = repairing.known(view, looked, moment, new_id=new_id)
+            return oversold.absorbed(view, seen, moment, order_id=order_id)
+
+        return apply
+
+    last = max((o.fill_seen_at for o in loaded.view.exit_orders if o.fill_seen_at), default=loaded.now)
+    is_new = deps.moment(loaded).at(last, waits.look_gap_entry_s * 2) is not None
+    return among(judge, looked, pause_s=waits.look_every_s if is_new else waits.look_last_s)
+
+
 async def covered(loaded: Loaded, quote: Quote | None, base: Baseline, broker: BrokerProvider, deps: Deps) -> Outcome:
     """Make the intent of buying back what the account is short of by our own orders."""
     looked = await look(loaded.view, None, broker, deps)
+    if looked.qty_of(loaded.view.trade.occ_symbol) >= 0:
+        return await _absorbed(loaded, looked, broker, deps)
     can_buy = quote is not None and bool(quote.ask)
 
     def judge(looked: Looked) -> Judged:

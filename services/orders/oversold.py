@@ -13,9 +13,11 @@ from decimal import Decimal
 from enum import StrEnum
 
 from libs.common.messages.vocabulary import NOT_OURS, OrderRole, Settlement
-from services.orders import lifecycle, merging
+from services.orders import evidence, lifecycle, merging, results
+from services.orders.evidence import Seen
 from services.orders.results import Ending
-from services.orders.trade import Event, Order, View
+from services.orders.steps import Moment
+from services.orders.trade import Event, Group, Order, View
 
 
 class Kind(StrEnum):
@@ -25,6 +27,8 @@ class Kind(StrEnum):
     """The contract expired: worthless, or paid in cash."""
     ASSIGNED = "assigned"
     """The contract expired, and shares changed hands for it."""
+    ABSORBED = "absorbed"
+    """It was sold out of lots that others hold: the account is not short."""
 
 
 def is_short(view: View) -> bool:
@@ -40,6 +44,44 @@ def settled(view: View, ending: Ending, *, order_id: str, now: datetime) -> View
     return _ended(
         view, kind, -view.held_qty, ending.price, ending.words, order_id=order_id, at=ending.ended_at, now=now
     )
+
+
+def absorbed(view: View, seen: Seen, moment: Moment, *, order_id: str) -> View:
+    """End what others' lots took of a sale beyond the holding, once two looks agree that the account is not short.
+
+    It counts where the position is what the lots of others before the sale explain, or, long after the sale, where it
+    is still above zero. What it brought is those lots' money: nothing of it is a result of this trade.
+    """
+    sale = _last_sale(view)
+    if not is_short(view) or sale is None:
+        return view
+    position = int(seen.holding(view.trade.occ_symbol).qty)
+    if not _is_absorbed(view, sale, seen, moment):
+        return view.with_order(replace(sale, look_at=None, look_qty=None))
+    if sale.look_at is None or sale.look_qty != position:
+        return view.with_order(replace(sale, look_at=moment.now, look_qty=position))
+    if moment.at(sale.look_at, moment.waits.look_gap_entry_s) is not None:
+        return view
+    qty, price = -view.held_qty, results.surplus_price(view)
+    words = f"{qty} sold beyond the holding came out of lots that are not ours, at {price}; nothing is bought back"
+    return _ended(view, Kind.ABSORBED, qty, price, words, order_id=order_id, at=moment.now, now=moment.now)
+
+
+def _last_sale(view: View) -> Order | None:
+    sold = [order for order in view.exit_orders if order.filled_qty and order.sent_as is not Group.FOREIGN]
+    return max(sold, key=lambda order: order.fill_seen_at or order.created_at, default=None)
+
+
+def _is_absorbed(view: View, sale: Order, seen: Seen, moment: Moment) -> bool:
+    position = seen.holding(view.trade.occ_symbol).qty
+    left = position - seen.known.holdings.get(view.trade.occ_symbol, 0)
+    if left < 0 or evidence.doubt_of(seen) is not None:
+        return False
+    change = evidence.unexplained(view, sale, seen) - evidence.executed_by_others(view, sale, seen, moment)
+    if change == 0 and sale.base_qty is not None:
+        return True
+    lags = moment.at(sale.fill_seen_at or sale.created_at, moment.waits.absorbed_s) is not None
+    return change >= 0 and left > 0 and not lags
 
 
 def assigned(view: View) -> tuple[Order, ...]:

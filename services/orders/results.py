@@ -42,6 +42,13 @@ def ended_by(view: View) -> list[tuple[Order, int]]:
     return ended
 
 
+def surplus_price(view: View) -> Decimal:
+    """Return what was got a share for what was sold beyond the holding."""
+    taken = {order.id: qty for order, qty in ended_by(view)}
+    rest = [(order.filled_qty - taken.get(order.id, 0), order.avg_price or Decimal(0)) for order in view.exit_orders]
+    return money.average_price(part for part in rest if part[0] > 0) or Decimal(0)
+
+
 def cash_usd(view: View) -> Decimal:
     """Return what all orders of a trade brought less what they cost, by now."""
     amounts = (

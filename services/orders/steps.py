@@ -63,6 +63,8 @@ class Waits:
     retry_last_s: float = 30.0
     close_retry_s: float = 30.0
     """Between two sales we decide on ourselves when the broker refuses them."""
+    absorbed_s: float = 900.0
+    """So long after a sale beyond the holding, positions that still show no short are no report that lags."""
     inventory_look_s: float = 30.0
     """Between two looks at whether what keeps exits from resting is still there."""
     queue_settle_s: float = 60.0

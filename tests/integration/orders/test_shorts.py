@@ -121,3 +121,22 @@ async def test_a_short_that_its_owner_bought_back_is_not_bought_again(house: Hou
     ours = [o for o in await house.sim.orders(house.account_id) if o["side"] == "buy_to_close" and o["tag"]]
     assert ours == []
     await check(house)
+
+
+async def test_what_was_sold_out_of_others_lots_blocks_entries_only_until_that_is_sure(house: House) -> None:
+    trade = await house.protected()
+    await house.sim.control("toggles", opposite_side="allow")
+    await house.by_hand(side="buy_to_open", quantity=5)
+    [group] = [order for order in await house.sim.orders(house.account_id) if order["class"] == "oco"]
+    await house.happens("double_fill", order_id=group["id"])
+    await house.sync()
+
+    async def over() -> bool:
+        return (await house.trade(trade["id"]))["status"] == "CLOSED" and not await house.wrong(trade["id"])
+
+    await eventually(over, within_s=12)
+    assert not await house.corrected(trade["id"])
+    sides = [order["side"] for order in await house.sim.orders(house.account_id)]
+    assert "buy_to_close" not in sides
+    assert any("came out of lots that are not ours" in line for line in await house.story(trade["id"]))
+    assert await house.protected()

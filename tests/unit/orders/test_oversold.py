@@ -8,20 +8,22 @@ from decimal import Decimal
 
 import pytest
 
-from libs.broker.reports import Quote
+from libs.broker.reports import PositionReport, Quote
 from libs.common.messages.vocabulary import OrderStatus
 from libs.market import products
 from services.orders import concerns, corrections, expiring, lifecycle, oversold
+from services.orders.evidence import Known, Seen
 from services.orders.expiring import Phase, Truth
 from services.orders.steps import Moment
 from services.orders.trade import View
 from tests.unit.orders.views import NOW, a_report, protected
 
+CALL = "AAPL261218C00100000"
 FRIDAY_EVENING = datetime(2026, 12, 18, 21, 30, tzinfo=UTC)
 MONDAY_OPEN = datetime(2026, 12, 21, 14, 30, tzinfo=UTC)
 
 
-def short(occ_symbol: str = "AAPL261218C00100000", **changes: object) -> View:
+def short(occ_symbol: str = CALL, **changes: object) -> View:
     """Both legs sold two: two are short, at 6.00 and 3.00."""
     view = protected(occ_symbol=occ_symbol, ticker="AAPL", **changes)
     target, stop = view.live_bracket
@@ -109,3 +111,57 @@ def test_shares_that_changed_hands_are_told_for_some_days() -> None:
     look = concerns.next_look(after, Moment(FRIDAY_EVENING))
     assert look is not None
     assert concerns.found(after, Moment(look)) == ()
+
+
+# ── others' lots ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shown(qty: int, others: int = 0) -> Seen:
+    held = (PositionReport(symbol=CALL, qty=Decimal(qty), cost_basis_usd=Decimal(0)),) if qty else ()
+    return Seen(orders=(), positions=held, known=Known(holdings={CALL: others}), venue_at=NOW)
+
+
+def based(qty: int | None) -> View:
+    """Two are short, and so many were others' when the exits were sent."""
+    view = short()
+    base = None if qty is None else Decimal(qty)
+    for order in view.exit_orders:
+        view = view.with_order(replace(order, base_qty=base, base_cost_usd=Decimal(0)))
+    return view
+
+
+def looked_twice(view: View, seen: Seen, *, after: timedelta = timedelta(0)) -> View:
+    for at in (NOW + after, NOW + after + timedelta(seconds=30)):
+        view = oversold.absorbed(view, seen, Moment(at), order_id="id-00000002")
+    return view
+
+
+def test_what_came_out_of_others_lots_ends_the_short_and_is_no_result_of_ours() -> None:
+    view = based(5)
+    after = looked_twice(view, shown(3))
+    assert (after.held_qty, after.corrections) == (0, ())
+    assert corrections.final_pnl_usd(after) == Decimal("360.00")
+    assert concerns.found(after, Moment(NOW)) == ()
+    assert looked_twice(after, shown(3)) == after
+
+
+def test_one_look_is_no_proof_nor_are_two_that_differ_or_come_at_once() -> None:
+    view = based(5)
+    once = oversold.absorbed(view, shown(3), Moment(NOW), order_id="x")
+    assert once.held_qty == -2
+    assert oversold.absorbed(once, shown(3), Moment(NOW + timedelta(seconds=29)), order_id="x").held_qty == -2
+    other = oversold.absorbed(once, shown(4), Moment(NOW + timedelta(seconds=31)), order_id="x")
+    assert oversold.absorbed(other, shown(3), Moment(NOW + timedelta(seconds=32)), order_id="x").held_qty == -2
+
+
+@pytest.mark.parametrize("base", [0, None])
+def test_a_position_that_may_only_lag_is_no_proof(base: int | None) -> None:
+    assert looked_twice(based(base), shown(2)).held_qty == -2
+    assert looked_twice(based(base), shown(0)).held_qty == -2
+    long_after = timedelta(minutes=15)
+    assert looked_twice(based(base), shown(0), after=long_after).held_qty == -2
+    assert looked_twice(based(base), shown(1), after=long_after).held_qty == 0
+
+
+def test_what_another_trade_of_ours_holds_is_nobody_elses() -> None:
+    assert looked_twice(based(0), shown(2, others=4), after=timedelta(hours=1)).held_qty == -2
