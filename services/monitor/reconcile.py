@@ -195,12 +195,15 @@ class Owners:
     def __init__(self, trades: Iterable[OurTrade]) -> None:
         self._by_id: dict[str, tuple[OurTrade, OrderRole]] = {}
         self._by_tag: dict[str, list[tuple[OurTrade, OrderRole]]] = {}
-        for trade in trades:
+        # An entry that surfaced after its trade's end is in two trades: it is news of the one that holds it, open or
+        # the newer one.
+        newest = sorted(trades, key=lambda trade: trade.trade_id, reverse=True)
+        for trade in sorted(newest, key=lambda trade: trade.status is TradeStatus.CLOSED):
             for order in trade.orders:
                 if order.is_foreign:
                     continue
                 if order.broker_order_id:
-                    self._by_id[order.broker_order_id] = (trade, order.role)
+                    self._by_id.setdefault(order.broker_order_id, (trade, order.role))
                 self._by_tag.setdefault(order.tag, []).append((trade, order.role))
 
     def of(self, order: OrderReport, parent: OrderReport) -> tuple[OurTrade, OrderRole] | None:

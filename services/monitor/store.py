@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from libs.broker.orders import OrderReport
 from libs.common.db import Unit
 from libs.common.messages.monitor import OrderChanged
 from libs.common.messages.trade import TradeRow
@@ -23,7 +24,7 @@ from libs.common.messages.vocabulary import (
     TradeStatus,
 )
 from services.monitor.account_view import held_of
-from services.monitor.reconcile import OurOrder, OurTrade, Seen, is_over
+from services.monitor.reconcile import OurOrder, OurTrade, Owners, Seen, is_over, order_key
 from services.monitor.store_accounts import account_key
 from services.monitor.tables import accounts, seen_orders, tracked
 
@@ -161,10 +162,42 @@ async def held(unit: Unit, key: str) -> dict[str, int]:
 # ── orders seen ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def seen_of(unit: Unit, key: str, trade_ids: Sequence[str]) -> dict[str, Seen]:
-    """Lock and read what was last told of the orders of these trades."""
-    statement = select(seen_orders).where(seen_orders.c.account_key == key, seen_orders.c.trade_id.in_(trade_ids))
-    rows = await unit.all(statement.with_for_update())
+async def late_owners(
+    unit: Unit, key: str, trades: Iterable[OurTrade], reports: Iterable[OrderReport]
+) -> tuple[OurTrade, ...]:
+    """List trades that ended long ago and own an order that executed, where none of `trades` does."""
+    trades = tuple(trades)
+    owners = Owners(trades)
+    unowned = [
+        (leg, top)
+        for top in reports
+        for leg in top.flat()
+        if leg.exec_qty and owners.of(leg, top) is None and leg.is_priced
+    ]
+    names = {name for leg, top in unowned for name in (leg.id, top.id)}
+    tags = {tag for leg, top in unowned for tag in (leg.tag, top.tag) if tag}
+    wanted = [{"broker_order_id": name} for name in sorted(names)] + [{"tag": tag} for tag in sorted(tags)]
+    if not wanted:
+        return ()
+    statement = select(tracked).where(
+        tracked.c.account_key == key, tracked.c.is_over, or_(*(tracked.c.orders.contains([one]) for one in wanted))
+    )
+    known = {trade.trade_id for trade in trades}
+    found = map(_trade, await unit.all(statement))
+    return tuple(trade for trade in found if trade.trade_id not in known)
+
+
+async def seen_of(unit: Unit, key: str, trades: Iterable[OurTrade]) -> dict[str, Seen]:
+    """Lock and read what was last told of the orders of these trades, of whichever trade it was told."""
+    trades = tuple(trades)
+    keys = [
+        order_key(trade.broker_mode, trade.account_id, order.broker_order_id)
+        for trade in trades
+        for order in trade.orders
+        if order.broker_order_id
+    ]
+    told_of = or_(seen_orders.c.trade_id.in_([one.trade_id for one in trades]), seen_orders.c.order_key.in_(keys))
+    rows = await unit.all(select(seen_orders).where(seen_orders.c.account_key == key, told_of).with_for_update())
     for row in rows:
         unit.lock_taken(row.order_key)
     return {

@@ -37,7 +37,7 @@ ORDERS = "sync_orders"
 PORTFOLIO = "sync_portfolio"
 LOOK = "look"
 LATE_NEWS = timedelta(hours=24)
-"""How long after its end a trade still owns what the broker says of its orders."""
+"""How long after its end a trade is read in every cycle; later, only when an order of it is seen executed."""
 
 UNPRICED_S = 0.5
 """How soon a fill is read again that is shown before its price is."""
@@ -135,8 +135,9 @@ async def store_orders(work: Job, account: Account, reports: tuple[OrderReport, 
     async with deps.db.for_user(account.username) as unit:
         # Read again: a trade placed while the list was on its way must find its order in it.
         trades = await store.trades_of(unit, account.account_key, over_within=LATE_NEWS)
-        seen = await store.seen_of(unit, account.account_key, [trade.trade_id for trade in trades])
-        findings = reconcile(trades, seen, reports, now)
+        owners = (*trades, *await store.late_owners(unit, account.account_key, trades, reports))
+        seen = await store.seen_of(unit, account.account_key, owners)
+        findings = reconcile(owners, seen, reports, now)
         current = await store_accounts.account(unit, account.account_key, lock=True)
         if current is None:
             return now

@@ -11,14 +11,16 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from libs.common.messages.vocabulary import OrderRole
-from services.orders import results
+from libs.common.messages.vocabulary import NOT_OURS, OrderRole
+from services.orders import merging, results
 from services.orders.beside import Correction
 from services.orders.trade import Event, View
 
 SHORT = "short"
 PRICE = "price"
-_OF_ORDERS = frozenset({SHORT, PRICE})
+SETTLEMENT = "settlement"
+_OF_ORDERS = frozenset({SHORT, PRICE, SETTLEMENT})
+_PRICE_STEP = Decimal("0.00000001")
 
 
 def append(view: View, kind: str, amount_usd: Decimal, text: str, now: datetime) -> View:
@@ -46,6 +48,31 @@ def final_pnl_usd(view: View) -> Decimal | None:
     """Return the result as outsiders see it."""
     pnl = view.trade.realized_pnl
     return None if pnl is None else pnl + total_usd(view)
+
+
+def of_settled(before: View, view: View, now: datetime) -> View:
+    """Take back of a settlement what the trade's own orders turn out to have sold; bring in what that changes.
+
+    What was settled without an order is worth what the result said beyond the orders' cash; so much of it as was sold
+    after all ends at that worth, as a purchase that nobody sent. A repeat finds nothing new.
+    """
+    trade = view.trade
+    if not before.trade.is_locked or trade.realized_pnl is None or not trade.settled_qty:
+        return view
+    worth = trade.realized_pnl + total_usd(before, _OF_ORDERS) - results.cash_usd(before)
+    taken = sum(order.filled_qty for order in view.orders if order.tag.startswith(f"{NOT_OURS}{SETTLEMENT}"))
+    qty = min(max(-view.held_qty, 0), trade.settled_qty - taken)
+    text = "the broker corrected what an order of it was executed at"
+    if qty > 0:
+        price = (worth / (trade.settled_qty * trade.multiplier)).quantize(_PRICE_STEP)
+        text = f"{qty} were sold by its own orders after all; they had been taken for settled at {price.normalize():f}"
+        order_id = f"{trade.id}-{SETTLEMENT}-{taken + 1}"
+        order = merging.unsent(view, SETTLEMENT, text, qty=qty, price=price, order_id=order_id, at=now, now=now)
+        view = replace(view, orders=(*view.orders, order)).noting(Event(kind="settlement_undone", text=text))
+    if view.held_qty < 0:
+        return view  # a short of its own: said once it is bought back
+    difference = results.cash_usd(view) + worth - trade.realized_pnl - total_usd(view, _OF_ORDERS)
+    return append(view, SETTLEMENT if qty > 0 else PRICE, difference, text, now) if difference else view
 
 
 def of_orders(view: View, now: datetime) -> View:

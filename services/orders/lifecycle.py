@@ -92,13 +92,14 @@ def move(status: TradeStatus, happening: Happening) -> TradeStatus:
 
 def applied(view: View, reports: tuple[Report, ...], now: datetime) -> View:
     """Apply what the broker says of some of the trade's orders. Idempotent: and free of any order among reports."""
+    known = view
     for report in reports:
         before = next(order for order in view.orders if order.id == report.order_id)
         after = merge(before, report, now)
         view = view.with_order(after)
         if (after.status, after.filled_qty) != (before.status, before.filled_qty):
             view = view.noting(_told(after))
-    return settled(view, now)
+    return corrections.of_settled(known, settled(view, now), now)
 
 
 def sent(view: View, tag: str, now: datetime) -> View:

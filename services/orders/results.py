@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from libs.common.messages.vocabulary import CloseReason, Settlement, TriggerPrecision
+from libs.common.messages.vocabulary import CloseReason, OrderRole, Settlement, TriggerPrecision
 from libs.market import money
 from services.orders.trade import BUYING_ROLES, Order, View
 
@@ -43,10 +43,12 @@ def ended_by(view: View) -> list[tuple[Order, int]]:
 
 
 def surplus_price(view: View) -> Decimal:
-    """Return what was got a share for what was sold beyond the holding."""
-    taken = {order.id: qty for order, qty in ended_by(view)}
-    rest = [(order.filled_qty - taken.get(order.id, 0), order.avg_price or Decimal(0)) for order in view.exit_orders]
-    return money.average_price(part for part in rest if part[0] > 0) or Decimal(0)
+    """Return what was got a share for what was sold beyond the holding: all that came in beyond the locked result."""
+    covered = [order for order in view.orders if order.role is OrderRole.COVER and order.filled_qty]
+    paid = sum(((order.avg_price or Decimal(0)) * order.filled_qty for order in covered), Decimal(0))
+    qty = sum(order.filled_qty for order in covered) - view.held_qty
+    beyond = cash_usd(view) - (view.trade.realized_pnl or Decimal(0)) + paid * view.trade.multiplier
+    return money.average_price(((qty, beyond / (qty * view.trade.multiplier)),)) or Decimal(0)
 
 
 def cash_usd(view: View) -> Decimal:

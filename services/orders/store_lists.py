@@ -120,7 +120,8 @@ _CAPSULE = """
     'market_regime', x.context->'market_regime',
     'order_book_state', e.order_book_state,
     'ai_reasoning_log', e.ai_reasoning_log,
-    'captured_at', coalesce(x.captured_at, e.captured_at),
+    'captured_at', coalesce(x.captured_at, case
+        when num_nonnulls(e.signals_snapshot, e.order_book_state, e.ai_reasoning_log) > 0 then e.captured_at end),
     'missing', (
         select coalesce(json_agg(name), '[]') from (values
             ('signals_snapshot', e.signals_snapshot), ('market_regime', x.context->'market_regime'),

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from libs.broker.base import BrokerProvider
+from libs.broker.orders import OrderSide
 from libs.broker.orders import OrderStatus as Word
 from libs.broker.venue_clock import VenueClocks
 from libs.common import job_rows
@@ -50,6 +51,22 @@ async def claimed(house: House, kind: str = ORDERS) -> Job:
     async with house.db.for_worker() as unit:
         (work,) = await job_rows.claim(unit, [Wanted(kind, 10, 30)])
     return work
+
+
+async def test_an_execution_long_after_the_end_is_told_once_to_the_trade_that_sent_it(house: House) -> None:
+    async with house.database.admin() as admin:
+        await admin.execute(
+            "update monitor.tracked set status = 'CLOSED', is_over = true, changed_at = now() - interval '30 days', "
+            "orders = jsonb_set(orders, '{0,status}', '\"REJECTED\"')"
+        )
+    house.broker.listed = (a_report("77", side=OrderSide.SELL_TO_CLOSE, **FILLED),)
+    await sync_orders(await claimed(house), house.deps)
+    assert not await house.said("evt.ann.monitor.order_changed"), "somebody else's"
+    house.broker.listed = (a_report(**FILLED),)
+    for _ in range(2):
+        await sync_orders(await claimed(house), house.deps)
+    (said,) = await house.said("evt.ann.monitor.order_changed")
+    assert orjson.loads(said["data"])["filled_qty"] == 2
 
 
 async def test_a_fill_is_told_once_with_the_brokers_price(house: House) -> None:

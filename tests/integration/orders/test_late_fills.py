@@ -6,11 +6,13 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
-from libs.common.messages.orders import Entry
+from libs.common.messages.orders import Entry, GetContext
 from libs.common.messages.vocabulary import EntryType
 from libs.common.testing import eventually
+from services.orders import handlers_queries as queries
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import House
 
@@ -29,6 +31,14 @@ async def never_seen(house: House, **changes: Any) -> dict[str, Any]:
     await house.sim.clear_faults()
     [order] = [o for o in await house.sim.orders(house.account_id) if o["status"] == "open"]
     return row | {"order_id": order["id"]}
+
+
+async def beside(house: House, **changes: Any) -> dict[str, Any]:
+    """Place in a contract in which an order works, at a broker whose list leaves it out: else nobody is let in."""
+    await house.fault("empty_list", method="GET", path=r"/orders$", times=1000)
+    trade = await house.place(**changes)
+    await house.sim.clear_faults()
+    return trade
 
 
 async def test_one_that_still_works_is_cancelled_and_confirmed(house: House) -> None:
@@ -78,7 +88,7 @@ async def test_one_that_fills_in_part_is_cancelled_for_the_rest_and_protected_fo
 
 async def test_beside_another_trade_it_is_sold_at_once_and_the_others_entry_goes_first(house: House) -> None:
     gone = await never_seen(house)
-    other = await house.place(entry=Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50")))
+    other = await beside(house, entry=Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50")))
     await house.happens("fill", order_id=gone["order_id"])
     await house.sync()
     found = await house.recovered(gone["id"])
@@ -91,7 +101,8 @@ async def test_beside_another_trade_it_is_sold_at_once_and_the_others_entry_goes
 
 async def test_a_protected_other_trade_keeps_its_exits_while_the_surfaced_is_sold(house: House) -> None:
     gone = await never_seen(house)
-    other = await house.protected()
+    other = await beside(house)
+    await house.until(other["id"], protection="PROTECTED")
     await house.happens("fill", order_id=gone["order_id"])
     await house.sync()
     found = await house.recovered(gone["id"])
@@ -102,3 +113,15 @@ async def test_a_protected_other_trade_keeps_its_exits_while_the_surfaced_is_sol
 
     await eventually(untouched)
     await check(house)
+
+
+async def test_the_capsule_of_what_surfaced_says_that_nothing_was_captured_for_it(house: House) -> None:
+    gone = await never_seen(house, ai_reasoning_log={"prompt": "p"})
+    await house.pin("3.70", "3.80")
+    await house.sync()
+    found = await house.recovered(gone["id"])
+    capsule = orjson.loads(await queries.get_context(GetContext(trade_id=found["id"]), house.context(), house.deps))
+    kept = ("signals_snapshot", "market_regime", "order_book_state", "ai_reasoning_log")
+    assert {name: capsule[name] for name in kept} == dict.fromkeys(kept)
+    assert sorted(capsule["missing"]) == sorted(kept)
+    assert capsule["captured_at"] is None, "nothing was"

@@ -140,3 +140,25 @@ async def test_what_was_sold_out_of_others_lots_blocks_entries_only_until_that_i
     assert "buy_to_close" not in sides
     assert any("came out of lots that are not ours" in line for line in await house.story(trade["id"]))
     assert await house.protected()
+
+
+async def test_a_short_that_comes_up_outside_the_session_is_bought_back_at_the_open(house: House) -> None:
+    trade = await house.protected()
+    await house.sim.control("clock", session="closed")
+    [group] = [order for order in await house.sim.orders(house.account_id) if order["class"] == "oco"]
+    await house.happens("double_fill", order_id=group["id"])
+    await house.sync()
+
+    async def waits() -> bool:
+        async with house.admin() as admin:
+            sql = "select due_at > now() from orders.jobs where kind = 'advance' and key = $1"
+            return bool(await admin.fetchval(sql, trade["id"]))
+
+    await eventually(waits)
+    assert "short" in await house.wrong(trade["id"])
+    assert "buy_to_close" not in [order["side"] for order in await house.sim.orders(house.account_id)]
+    await house.sim.control("clock", session="open")
+    await flat_again(house, trade["id"])
+    covers = [order for order in await house.sim.orders(house.account_id) if order["side"] == "buy_to_close"]
+    assert [(order["status"], order["quantity"]) for order in covers] == [("filled", 2)]
+    await check(house)

@@ -290,3 +290,14 @@ def test_legs_never_change_their_role_nor_lose_a_fill(
             assert last is None or fact.filled_qty >= last.filled_qty
         seen = seen_after(findings, seen)
         assert reconcile([trade], seen, listed, NOW).changed == ()
+
+
+def test_an_order_in_two_trades_is_news_of_the_one_that_holds_it() -> None:
+    over = a_trade(status=TradeStatus.CLOSED)
+    held = replace(a_trade(an_order(trade_id="t2"), status=TradeStatus.FILLED), trade_id="t2")
+    later = replace(held, trade_id="t3", status=TradeStatus.CLOSED)
+    report = a_report(status=Word.FILLED, exec_qty=2, avg_fill_price=Decimal("4.20"))
+    for trades, owner in (((over, held), "t2"), ((held, later, over), "t2"), ((later, over), "t3")):
+        for order in (trades, trades[::-1]):
+            ((fact, _),) = reconcile(order, {}, [report], NOW).changed
+            assert fact.trade_id == owner

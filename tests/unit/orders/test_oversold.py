@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from libs.broker.reports import PositionReport, Quote
-from libs.common.messages.vocabulary import OrderStatus
+from libs.common.messages.vocabulary import OrderRole, OrderStatus
 from libs.market import products
-from services.orders import concerns, corrections, expiring, lifecycle, oversold
+from services.orders import concerns, corrections, expiring, lifecycle, merging, oversold
 from services.orders.evidence import Known, Seen
 from services.orders.expiring import Phase, Truth
 from services.orders.steps import Moment
@@ -145,6 +145,14 @@ def test_what_came_out_of_others_lots_ends_the_short_and_is_no_result_of_ours() 
     assert looked_twice(after, shown(3)) == after
 
 
+def test_a_part_bought_back_before_is_a_result_of_ours_and_the_rest_is_not() -> None:
+    view = based(1)
+    bought = merging.unsent(view, "x", "", qty=1, price=Decimal("3.50"), order_id="o-cover", at=NOW, now=NOW)
+    view = lifecycle.settled(replace(view, orders=(*view.orders, bought)), NOW)
+    after = looked_twice(view, shown(0))
+    assert corrections.final_pnl_usd(after) == Decimal("360.00") + (Decimal("3.00") - Decimal("3.50")) * 100
+
+
 def test_one_look_is_no_proof_nor_are_two_that_differ_or_come_at_once() -> None:
     view = based(5)
     once = oversold.absorbed(view, shown(3), Moment(NOW), order_id="x")
@@ -165,3 +173,49 @@ def test_a_position_that_may_only_lag_is_no_proof(base: int | None) -> None:
 
 def test_what_another_trade_of_ours_holds_is_nobody_elses() -> None:
     assert looked_twice(based(0), shown(2, others=4), after=timedelta(hours=1)).held_qty == -2
+
+
+# ── what was settled, and was not ────────────────────────────────────────────────────────────────────────────────────
+
+
+def expired(close: str) -> View:
+    """Two expired at what they were worth; their exits had ended without executing."""
+    view = protected(occ_symbol=CALL, ticker="AAPL")
+    dead = [a_report(order, OrderStatus.EXPIRED) for order in view.live_bracket]
+    view = lifecycle.applied(lifecycle.settling(view, NOW), tuple(dead), NOW)
+    shares = 200 if Decimal(close) > 100 else 0
+    ending = expiring.judged(view, truth(close, shares=shares), FRIDAY_EVENING)
+    assert ending is not None
+    return lifecycle.ended_without_order(view, ending, FRIDAY_EVENING)
+
+
+@pytest.mark.parametrize(("close", "said"), [("95", "-840.00"), ("106.50", "460.00")])
+def test_a_sale_that_surfaces_after_the_settlement_is_what_ended_the_trade(close: str, said: str) -> None:
+    view = expired(close)
+    assert view.trade.realized_pnl == Decimal(said)
+    stop = next(order for order in view.orders if order.role is OrderRole.STOP_LOSS)
+    late = a_report(stop, OrderStatus.FILLED, 2, "3.10")
+    after = lifecycle.applied(view, (late,), FRIDAY_EVENING)
+    assert after.trade == view.trade
+    assert after.held_qty == 0
+    assert corrections.final_pnl_usd(after) == (Decimal("3.10") - Decimal("4.20")) * 200
+    assert [one.kind for one in after.corrections] == ["settlement"]
+    assert "short" not in {one.kind for one in concerns.found(after, Moment(FRIDAY_EVENING))}
+    assert lifecycle.applied(after, (late,), FRIDAY_EVENING).corrections == after.corrections
+
+
+def test_sold_in_parts_after_the_settlement_each_part_is_told_and_what_is_beyond_is_a_short() -> None:
+    view = expired("106.50")
+    target, stop = (
+        next(o for o in view.orders if o.role is role) for role in (OrderRole.TAKE_PROFIT, OrderRole.STOP_LOSS)
+    )
+    view = lifecycle.applied(view, (a_report(stop, OrderStatus.FILLED, 1, "3.00"),), FRIDAY_EVENING)
+    assert (view.held_qty, corrections.final_pnl_usd(view)) == (
+        0,
+        (Decimal("3.00") + Decimal("6.50") - Decimal("8.40")) * 100,
+    )
+    view = lifecycle.applied(view, (a_report(stop, OrderStatus.FILLED, 2, "3.20"),), FRIDAY_EVENING)
+    assert (view.held_qty, corrections.final_pnl_usd(view)) == (0, (Decimal("3.20") - Decimal("4.20")) * 200)
+    beyond = lifecycle.applied(view, (a_report(target, OrderStatus.FILLED, 1, "6.00"),), FRIDAY_EVENING)
+    assert (beyond.held_qty, beyond.corrections) == (-1, view.corrections)
+    assert "short" in {one.kind for one in concerns.found(beyond, Moment(FRIDAY_EVENING))}
