@@ -18,12 +18,14 @@ from libs.common.errors import (
     Expired,
     InvalidInput,
     KillSwitchOn,
+    LimitExceeded,
     NotFound,
 )
 from libs.common.handlers import Context, Reply, answers
 from libs.common.ids import new_id, new_tag
 from libs.common.messages.orders import PlaceTrade
 from libs.common.messages.vocabulary import OrderStatus
+from libs.common.metrics import METRICS
 from libs.market import products
 from services.orders import (
     accounts,
@@ -51,6 +53,8 @@ from services.orders.preferences import TradingSettings
 from services.orders.steps import Moment
 from services.orders.store_requests import Account, Request, Standing
 from services.orders.trade import Event, Trade, View
+
+_REFUSED = METRICS.counter("limits_exceeded_total", "Trades refused by a limit, by which", ["limit"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,11 @@ def _still_allowed(asked: _Asked, terms: Terms, standing: Standing) -> TradingSe
         raise ContractInUse(f"another open trade has {terms.contract} in account {account.account_id}")
     if terms.live_there:
         raise ContractInUse(f"order {terms.live_there[0]} works in {terms.contract} at the broker")
-    limits.check(settings, standing.exposure, terms.wanted(asked.command))
+    try:
+        limits.check(settings, standing.exposure, terms.wanted(asked.command))
+    except LimitExceeded as error:
+        _REFUSED.labels(error.extra["limit"]).inc()
+        raise
     return settings
 
 

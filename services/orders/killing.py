@@ -57,6 +57,8 @@ class Doomed:
     has_leaving: bool
     """An order of it was asked to be cancelled and is not seen ended."""
     has_live_sale: bool
+    is_unbid: bool
+    """Its sale rests at the least price, for want of a bid."""
     close_state: ActionState | None
     """Of the close that is on its way, whoever asked for it."""
     failed_at: datetime | None
@@ -116,7 +118,10 @@ def _where(row: Doomed) -> tuple[str, str]:  # noqa: PLR0911 - one answer per pl
     if row.has_live_entry:
         return "closing", "the entry is being cancelled"
     if row.has_live_sale:
-        return "closing", "the sale is at the broker"
+        return (
+            "closing",
+            "nobody bids; the sale rests at the least price" if row.is_unbid else "the sale is at the broker",
+        )
     return "closing", "the exits are being cancelled" if row.has_live_exits else "the sale is being prepared"
 
 

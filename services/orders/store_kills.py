@@ -147,7 +147,7 @@ select coalesce(json_agg(json_build_object(
     'protection', t.protection, 'is_settling', t.settling_at is not null,
     'has_live_entry', coalesce(o.live_entry, false), 'has_unknown', coalesce(o.unknown, false),
     'has_live_exits', coalesce(o.live_exits, false), 'has_leaving', coalesce(o.leaving, false),
-    'has_live_sale', coalesce(o.live_sale, false),
+    'has_live_sale', coalesce(o.live_sale, false), 'is_unbid', coalesce(o.unbid, false),
     'close_state', c.state,
     'failed_at', f.done_at, 'failed_words', f.words, 'successor_occ', t.successor_occ) order by t.id), '[]')::text
 from orders.kills k
@@ -159,7 +159,8 @@ left join lateral (
         bool_or(b.status = 'UNKNOWN') as unknown,
         bool_or(b.role in ('STOP_LOSS', 'TAKE_PROFIT') and b.status not in {_TERMINAL}) as live_exits,
         bool_or(b.cancel_at is not null and b.status not in {_TERMINAL}) as leaving,
-        bool_or(b.role = 'CLOSE' and b.status not in {_TERMINAL} and b.status <> 'INTENT') as live_sale
+        bool_or(b.role = 'CLOSE' and b.status not in {_TERMINAL} and b.status <> 'INTENT') as live_sale,
+        bool_or(b.role = 'CLOSE' and b.status not in {_TERMINAL} and b.type = 'limit') as unbid
     from orders.broker_orders b where b.trade_id = t.id) o on true
 left join lateral (
     select a.state from orders.actions a
@@ -196,3 +197,17 @@ async def held(unit: Unit, mode: BrokerMode, account_id: str) -> dict[str, int |
     """Sum what our open trades hold of each contract; None where an entry of theirs may be executing."""
     found: dict[str, int | None] = rows.loads(await unit.json(_HELD_BY_US, mode, account_id) or b"{}")
     return found
+
+
+_COUNTED = """
+select json_build_array(
+    (select count(*) from orders.kill_switches where engaged),
+    (select count(*) from orders.kills k join orders.trades t on t.id = k.trade_id
+     where k.withdrawn_at is null and t.status <> 'CLOSED'))::text
+"""
+
+
+async def counted(unit: Unit) -> tuple[int, int]:
+    """Count the switches of all users that are engaged, and the trades that they still have to end."""
+    engaged, left = rows.loads(await unit.json(_COUNTED) or b"[0, 0]")
+    return engaged, left

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import actions, cycle, live_feed, naked, reconcile, recovery, start, trade_list
+from tests.bench import actions, cycle, limits, live_feed, naked, reconcile, recovery, start, trade_list
 from tests.bench.report import Report
 from tests.journey.stack import Stack
 
@@ -18,6 +18,7 @@ ALL = {
     "cycle": cycle.measure,
     "list": trade_list.measure,
     "actions": actions.measure,
+    "limits": limits.measure,
     "naked": naked.measure,
     "reconcile": reconcile.measure,
     "recovery": recovery.measure,
