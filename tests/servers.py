@@ -21,7 +21,7 @@ def new_postgres(folder: Path) -> EmbeddedPostgres:
     return kind(folder, unsafe_fast=True)
 
 
-def new_nats(folder: Path, services: Mapping[str, tuple[str, Permissions]]) -> EmbeddedNats:
+def new_nats(folder: Path, services: Mapping[str, tuple[str, Permissions]], issuer: str | None = None) -> EmbeddedNats:
     """Return a server for throw-away data with these logins, not started yet."""
     kind = ContainerNats if os.environ.get(CHOICE) == CONTAINERS else EmbeddedNats
-    return kind(folder, services=services, unsafe_fast=True)
+    return kind(folder, services=services, issuer=issuer, unsafe_fast=True)

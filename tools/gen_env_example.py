@@ -43,6 +43,8 @@ COMPOSE = (
     "NATS_ADMIN_PASSWORD=",
     "# password of the NATS user that sees connections and no message",
     "NATS_OPERATOR_PASSWORD=",
+    "# public half of BOTS_ISSUER_SEED, which the NATS server knows bots' logins by",
+    "BOTS_ISSUER=",
     "# where the page is on this machine",
     "BOOKEND_PORT=8000",
 )

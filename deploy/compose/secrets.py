@@ -11,6 +11,8 @@ import secrets
 import sys
 from pathlib import Path
 
+from deploy.nats import issuer
+
 SERVICES = ("gateway", "orders", "pricing", "monitor", "forensics")
 
 
@@ -20,7 +22,9 @@ def drawn() -> dict[str, str]:
     names += [f"{service.upper()}_{kind}_PASSWORD" for service in SERVICES for kind in ("DATABASE", "NATS")]
     # 32 random bytes in URL-safe base64: the form of a Fernet key.
     key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    return {**{name: secrets.token_urlsafe(24) for name in names}, "ENCRYPTION_KEY": key}
+    seed = issuer.draw()
+    bots = {"BOTS_ISSUER_SEED": seed, "BOTS_ISSUER": issuer.public_of(seed)}
+    return {**{name: secrets.token_urlsafe(24) for name in names}, "ENCRYPTION_KEY": key, **bots}
 
 
 def main(target: Path) -> int:

@@ -7,6 +7,7 @@ import secrets
 from dataclasses import asdict, dataclass, field, fields
 
 from deploy.local.layout import Layout, read_json, write_json
+from deploy.nats import issuer
 
 SERVICES = ("gateway", "orders", "pricing", "monitor", "forensics")
 DEMO_USER = "demo"
@@ -19,6 +20,7 @@ class Keyring:
     encryption_key: str = field(repr=False)
     nats_admin_password: str = field(repr=False)
     nats_operator_password: str = field(repr=False)
+    bots_issuer_seed: str = field(repr=False)
     demo_password: str = field(repr=False)
     backup_database_password: str = field(repr=False)
     database_passwords: dict[str, str] = field(repr=False)
@@ -43,6 +45,7 @@ def _draw() -> Keyring:
         encryption_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         nats_admin_password=secrets.token_urlsafe(24),
         nats_operator_password=secrets.token_urlsafe(24),
+        bots_issuer_seed=issuer.draw(),
         demo_password=secrets.token_urlsafe(12),
         backup_database_password=secrets.token_urlsafe(24),
         database_passwords={service: secrets.token_urlsafe(24) for service in SERVICES},

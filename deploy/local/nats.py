@@ -26,7 +26,8 @@ class EmbeddedNats:
     """One NATS server below `data_dir`, listening on 127.0.0.1 only.
 
     `services` gives each further login of account HOUSE its password and what it may do. The administrator of HOUSE
-    (`url`) may do everything there; `unsafe_fast` leaves flushing to the operating system.
+    (`url`) may do everything there; `issuer` is the public key of who lets bots in; `unsafe_fast` leaves flushing to
+    the operating system.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class EmbeddedNats:
         services: Mapping[str, tuple[str, Permissions]] | None = None,
         administrator_password: str | None = None,
         operator_password: str | None = None,
+        issuer: str | None = None,
         unsafe_fast: bool = False,
         log_path: Path | None = None,
     ) -> None:
@@ -46,6 +48,7 @@ class EmbeddedNats:
         self.administrator_password = administrator_password or secrets.token_urlsafe(24)
         self._operator_password = operator_password or secrets.token_urlsafe(24)
         self._services = dict(services or {})
+        self._issuer = issuer
         self._unsafe_fast = unsafe_fast
         self._child: Child | None = None
 
@@ -150,6 +153,7 @@ class EmbeddedNats:
                 store_dir=str(self.store_dir),
                 house=logins,
                 operator=Login(OPERATOR, self._operator_password),
+                issuer=self._issuer,
                 durable=not self._unsafe_fast,
             )
         )

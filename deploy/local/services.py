@@ -12,6 +12,9 @@ from deploy.local.layout import PROJECT
 from deploy.local.ports import LOOPBACK
 from deploy.local.problem import StackProblem
 
+DOOR = "gateway"
+"""Who lets bots in, and alone has the key that says so."""
+
 OPENS_TOKENS = ("orders", "monitor")
 """Who may have the key to the brokers' tokens."""
 
@@ -82,6 +85,7 @@ def service_environment(service: str, keyring: Keyring, addresses: Addresses, *,
         "SIMULATOR_URL": addresses.simulator_url,
         "LOG_FORMAT": "json",
         **_key_environment(service, keyring),
+        "BOTS_ISSUER_SEED": keyring.bots_issuer_seed if service == DOOR else "",
         **_market_data_environment(addresses),
     }
 

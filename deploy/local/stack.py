@@ -155,6 +155,7 @@ class Stack:
             self._layout.postgres_dir, self._addresses.postgres_port, log_path=self._layout.log_of("postgres")
         )
         # Reading all message classes takes longer than all else this process imports; `status` and `down` do without.
+        from deploy.nats.issuer import public_of  # noqa: PLC0415
         from deploy.nats.permissions import permissions_for  # noqa: PLC0415
 
         logins = {name: (self._keyring.nats_passwords[name], permissions_for(name)) for name in SERVICES}
@@ -164,6 +165,7 @@ class Stack:
             services=logins,
             administrator_password=self._keyring.nats_admin_password,
             operator_password=self._keyring.nats_operator_password,
+            issuer=public_of(self._keyring.bots_issuer_seed),
             log_path=self._layout.log_of("nats"),
         )
         return postgres, nats

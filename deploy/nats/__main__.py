@@ -1,6 +1,7 @@
 """Writes the configuration of a NATS server whose passwords are in the environment: `python -m deploy.nats FILE`.
 
-Reads <SERVICE>_NATS_PASSWORD of each service, NATS_ADMIN_PASSWORD and NATS_OPERATOR_PASSWORD.
+Reads <SERVICE>_NATS_PASSWORD of each service, NATS_ADMIN_PASSWORD, NATS_OPERATOR_PASSWORD and BOTS_ISSUER, the public
+half of the key that the gateway signs with; its seed is nobody else's.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ADMINISTRATOR, OPERATOR = "admin", "sys"
 def required() -> list[str]:
     """Name every variable that has to be set."""
     services = [f"{service.upper()}_NATS_PASSWORD" for service in SERVICES]
-    return [*services, "NATS_ADMIN_PASSWORD", "NATS_OPERATOR_PASSWORD"]
+    return [*services, "NATS_ADMIN_PASSWORD", "NATS_OPERATOR_PASSWORD", "BOTS_ISSUER"]
 
 
 def config_text(environment: Mapping[str, str], *, host: str, port: int, store_dir: str) -> str:
@@ -29,7 +30,10 @@ def config_text(environment: Mapping[str, str], *, host: str, port: int, store_d
     house = [Login(ADMINISTRATOR, environment["NATS_ADMIN_PASSWORD"])]
     house += [Login(one, environment[f"{one.upper()}_NATS_PASSWORD"], permissions_for(one)) for one in SERVICES]
     operator = Login(OPERATOR, environment["NATS_OPERATOR_PASSWORD"])
-    return render(ServerConfig(host=host, port=port, store_dir=store_dir, house=house, operator=operator))
+    issuer = environment["BOTS_ISSUER"]
+    return render(
+        ServerConfig(host=host, port=port, store_dir=store_dir, house=house, operator=operator, issuer=issuer)
+    )
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -3,7 +3,8 @@
 Invariants:
 1. Nobody connects without a user and a password.
 2. Services live in HOUSE; bots, which are other people's programs, in BOTS; the operator in SYS.
-3. An acknowledged message is on the disk (`sync_interval: always`), save where the caller says its data is throw-away.
+3. A bot's login is the gateway's to judge; every other one is judged here, so that only bots wait for the gateway.
+4. An acknowledged message is on the disk (`sync_interval: always`), save where the caller says its data is throw-away.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from libs.common.messages import bots
+from libs.common.messages.durables import EVERY_SIGNAL
+from libs.common.messages.signals import SignalAccepted, SignalQueued, SignalRejected
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,20 @@ class ServerConfig:
     store_dir: str
     house: Sequence[Login]
     operator: Login
+    issuer: str | None = None
+    """The public key of who says what a bot may do; without it no bot gets in."""
     durable: bool = True
     max_file_store_bytes: int = 8 * 1024**3
     max_memory_store_bytes: int = 64 * 1024**2
 
 
-SIGNALS_SERVICE = "signals.*.*"
-SIGNAL_FACTS = ("evt.*.orders.signal_accepted", "evt.*.orders.signal_queued", "evt.*.orders.signal_rejected")
+SIGNALS_SERVICE = EVERY_SIGNAL
+SIGNAL_FACTS = tuple(fact.subject("*") for fact in (SignalAccepted, SignalQueued, SignalRejected))
+
+BORROWED = (bots.CONNECTIONS, bots.kick("*"))
+"""What HOUSE borrows from SYS, for the gateway to see a bot's connection and to end it."""
+LOGIN_WITHIN_S = 1.5
+"""Sooner than the server's first ping, at 2 s: nats-py takes that for an answer, and would not try again."""
 
 
 def render(config: ServerConfig) -> str:
@@ -74,17 +86,44 @@ def render(config: ServerConfig) -> str:
         "    jetstream: enabled",
         f"    users: [{_block([_login(one) for one in config.house], 6)}]",
         f"    exports: [{_block(exports, 6)}]",
+        f"    imports: [{_block([_borrowed(subject) for subject in BORROWED], 6)}]",
         "  }",
         "  BOTS {",
         f"    imports: [{_block(imports, 6)}]",
         "  }",
         "  SYS {",
         f"    users: [{_block([_login(config.operator)], 6)}]",
+        f"    exports: [{_block([_lent(subject) for subject in BORROWED], 6)}]",
         "  }",
         "}",
         "system_account: SYS",
+        *_callout(config),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _callout(config: ServerConfig) -> list[str]:
+    if config.issuer is None:
+        return []
+    ours = ", ".join(_text(login.name) for login in (*config.house, config.operator))
+    return [
+        "authorization {",
+        f"  timeout: {LOGIN_WITHIN_S}",
+        "  auth_callout {",
+        f"    issuer: {_text(config.issuer)}",
+        "    account: HOUSE",
+        f"    auth_users: [{ours}]",
+        "  }",
+        "}",
+    ]
+
+
+def _lent(subject: str) -> str:
+    return f"{{ service: {_text(subject)}, accounts: [HOUSE] }}"
+
+
+def _borrowed(subject: str) -> str:
+    return f"{{ service: {{ account: SYS, subject: {_text(subject)} }} }}"
 
 
 def _login(login: Login) -> str:

@@ -4,18 +4,20 @@ Invariants:
 1. A service publishes only its own facts, ticks and wake-ups, what it asks, and its own dead letters.
 2. A service hears only what it is asked (in its own queue group), its ticks, its wake-ups and its own inbox.
 3. JetStream: it makes and reads its own durables; no login may delete, purge or update anything.
-4. Only the gateway reads all facts as they come, for the live feed.
+4. Only the gateway reads all facts as they come, for the live feed, and answers for bots.
 """
 
 from __future__ import annotations
 
 from deploy.nats.config import Permissions
-from libs.common.messages import base, durables
+from libs.common.messages import base, bots, durables
 
 API = "$JS.API"
 BUDGET_STREAM = "KV_budget"
 BUDGET_SERVICES = frozenset({"orders", "monitor", "pricing"})
 FEED_SERVICE = "gateway"
+DOOR_SERVICE = "gateway"
+"""Who answers for bots, sees their connections and ends them."""
 RESPONSES_EXPIRE_S = 15
 
 
@@ -39,6 +41,8 @@ def _published(service: str) -> set[str]:
     subjects |= {fact.subject("*") for fact in base.FACTS.values() if fact.owner == service}
     subjects |= {tick.subject("*") for tick in base.TICKS.values() if service in tick.publishers}
     subjects |= {f"wake.{service}", durables.dead_subject(service, "*")}
+    if service == DOOR_SERVICE:
+        subjects |= {bots.CONNECTIONS, bots.kick("*")}
     return subjects | _stream_requests(service) | _durable_requests(service) | _budget_requests(service)
 
 
@@ -48,6 +52,8 @@ def _subscribed(service: str) -> set[str]:
     for tick in base.TICKS.values():
         if service in tick.listeners:
             subjects.add(f"{tick.subject('*')} {service}" if tick.queued else tick.subject("*"))
+    if service == DOOR_SERVICE:
+        subjects.add(f"{bots.ASKED} {service}")
     return subjects | {f"wake.{service}", f"{inbox_of(service)}.>"}
 
 
@@ -60,7 +66,7 @@ def _durable_requests(service: str) -> set[str]:
     subjects: set[str] = set()
     for durable in durables.DURABLES.values():
         if durable.service == service:
-            place = f"{durables.EVENTS}.{durable.name}"
+            place = f"{durable.stream}.{durable.name}"
             # The filter is part of the subject, so the server holds the consumer to it.
             subjects |= {f"{API}.CONSUMER.CREATE.{place}.{durable.filter}", f"{API}.CONSUMER.INFO.{place}"}
             subjects |= {f"{API}.CONSUMER.MSG.NEXT.{place}", f"$JS.ACK.{place}.>"}

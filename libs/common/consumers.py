@@ -17,7 +17,8 @@ from typing import Any
 from libs.common import log
 from libs.common.clock import Clock
 from libs.common.errors import AppError, Disposition, InvariantBroken, PoisonMessage, UpstreamError
-from libs.common.handlers import Consumes, Context, marked
+from libs.common.handlers import Consumes, Context, Raw, Receives, is_marked, marked
+from libs.common.ids import derived_id
 from libs.common.messages.base import Envelope
 from libs.common.messages.durables import DURABLES, Durable
 from libs.common.metrics import METRICS
@@ -134,10 +135,10 @@ class Consumer:
 
     async def handle(self, delivery: Delivery) -> None:
         """Run one fact's handler and settle the fact, whatever happens."""
-        _, user, owner, topic = delivery.subject.split(".", 3)
+        topic = self._topic(delivery)
         began = time.monotonic()
         try:
-            outcome = await self._run(delivery, user, f"{owner}.{topic}")
+            outcome = await self._run(delivery)
         except Exception as error:  # noqa: BLE001 - the consume loop: every error is settled by its disposition
             outcome = await self._settle(delivery, topic, error)
         else:
@@ -146,8 +147,13 @@ class Consumer:
         _SECONDS.labels(self._durable.name).observe(time.monotonic() - began)
         _CONSUMED.labels(self._durable.name, topic, outcome).inc()
 
-    async def _run(self, delivery: Delivery, user: str, topic: str) -> str:
-        found = self._by_topic.get(topic)
+    def _topic(self, delivery: Delivery) -> str:
+        """Name what was delivered, in one of few words: it is a label."""
+        return delivery.subject.rsplit(".", 1)[-1]
+
+    async def _run(self, delivery: Delivery) -> str:
+        _, user, owner, topic = delivery.subject.split(".", 3)
+        found = self._by_topic.get(f"{owner}.{topic}")
         if found is None:
             return "not_ours"
         kind, mark = found
@@ -198,12 +204,33 @@ class Consumer:
         return "dead"
 
 
+class Intake(Consumer):
+    """One durable of other people's words: nothing is read here, the handler takes them as they are."""
+
+    def __init__(self, mark: Receives, *, streams: Streams, deps: Any, clock: Clock) -> None:
+        super().__init__(DURABLES[mark.durable], (), streams=streams, deps=deps, clock=clock)
+        self._receive = mark.run
+
+    def _topic(self, delivery: Delivery) -> str:
+        return self.name
+
+    async def _run(self, delivery: Delivery) -> str:
+        name = f"{self.name} {delivery.sequence}"
+        raw = Raw(delivery.subject, delivery.data, derived_id(delivery.stored_at, name))
+        with log.bound_to(raw.id):
+            await self._receive(raw, self._deps)
+        return "handled"
+
+
 def consumers_of(
     handlers: Sequence[Callable[..., Any]], *, service: str, streams: Streams, deps: Any, clock: Clock
 ) -> list[Consumer]:
     """Group marked handlers by durable. Raises: ValueError for another service's durable or a topic taken twice."""
     grouped: dict[str, list[Consumes]] = {}
+    intakes = [marked(handler, Receives) for handler in handlers if is_marked(handler, Receives)]
     for handler in handlers:
+        if is_marked(handler, Receives):
+            continue
         mark = marked(handler, Consumes)
         grouped.setdefault(mark.durable, []).append(mark)
     for name, marks in grouped.items():
@@ -211,7 +238,8 @@ def consumers_of(
         if DURABLES[name].service != service or len(kinds) != len(set(kinds)):
             message = f"the durable {name} is {DURABLES[name].service}'s, and each of its facts has one handler"
             raise ValueError(message)
-    return [Consumer(DURABLES[name], marks, streams=streams, deps=deps, clock=clock) for name, marks in grouped.items()]
+    made = [Consumer(DURABLES[name], marks, streams=streams, deps=deps, clock=clock) for name, marks in grouped.items()]
+    return made + [Intake(mark, streams=streams, deps=deps, clock=clock) for mark in intakes]
 
 
 async def _keep(open_ones: set[Delivery]) -> None:

@@ -124,6 +124,23 @@ class Consumes:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """Somebody else's words, in no envelope. `id` is the same for each delivery of the same words."""
+
+    subject: str
+    data: bytes
+    id: str
+
+
+@dataclass(frozen=True)
+class Receives:
+    """A handler of everything that one durable consumer of other people's words brings."""
+
+    durable: str
+    run: Callable[..., Awaitable[None]]
+
+
+@dataclass(frozen=True)
 class Hears:
     """A handler of one kind of tick."""
 
@@ -159,6 +176,19 @@ def consume(*messages: type[Fact], durable: str, accept: Accept) -> Callable[[F]
     return mark
 
 
+def receive(*, durable: str) -> Callable[[F], F]:
+    """Mark `async def handler(raw, deps) -> None`. Raises: ValueError for a durable that does not exist."""
+    if durable not in DURABLES:
+        message = f"no durable is called {durable}; libs/common/messages/durables.py lists them"
+        raise ValueError(message)
+
+    def mark(handler: F) -> F:
+        setattr(handler, _MARK, Receives(durable, handler))
+        return handler
+
+    return mark
+
+
 def hears(message: type[Tick]) -> Callable[[F], F]:
     """Mark `async def handler(tick, token, deps) -> None`; the token is the subject's: a ticker or a user."""
 
@@ -169,7 +199,12 @@ def hears(message: type[Tick]) -> Callable[[F], F]:
     return mark
 
 
-H = TypeVar("H", Answers, Consumes, Hears)
+H = TypeVar("H", Answers, Consumes, Receives, Hears)
+
+
+def is_marked(handler: Callable[..., Any], kind: type[Any]) -> bool:
+    """Say whether a handler's mark is of this kind."""
+    return isinstance(getattr(handler, _MARK, None), kind)
 
 
 def marked(handler: Callable[..., Any], kind: type[H]) -> H:

@@ -56,6 +56,7 @@ class Delivery:
         self.data: bytes = message.data
         self.deliveries: int = metadata.num_delivered or 1
         self.sequence: int = metadata.sequence.stream
+        self.stored_at: datetime = metadata.timestamp
 
     async def ack(self) -> None:
         """Say that it is done; an ack that gets lost only brings the fact again."""
@@ -174,11 +175,14 @@ class Streams:
             "storage": "file",
             "discard": "old",
             "max_age": stream.max_age_s * SECOND_NS,
-            "duplicate_window": stream.duplicate_window_s * SECOND_NS,
+            "duplicate_window": int(stream.duplicate_window_s * SECOND_NS),
             "num_replicas": self.replicas,
             "deny_delete": True,
             "deny_purge": True,
         }
+        if stream.is_queue:
+            wanted |= {"retention": "workqueue", "discard": "new", "discard_new_per_subject": True}
+            wanted |= {"max_msgs_per_subject": stream.most_per_subject, "max_msg_size": stream.max_message_bytes}
         found = await self.api(f"STREAM.INFO.{stream.name}", {})
         if found is None:
             found = await self.api(f"STREAM.CREATE.{stream.name}", wanted)
@@ -197,10 +201,10 @@ class Streams:
             "filter_subject": durable.filter,
             "replay_policy": "instant",
         }
-        found = await self.api(f"CONSUMER.INFO.{EVENTS}.{durable.name}", {})
+        found = await self.api(f"CONSUMER.INFO.{durable.stream}.{durable.name}", {})
         if found is None:
-            create = f"CONSUMER.CREATE.{EVENTS}.{durable.name}.{durable.filter}"
-            found = await self.api(create, {"stream_name": EVENTS, "config": wanted})
+            create = f"CONSUMER.CREATE.{durable.stream}.{durable.name}.{durable.filter}"
+            found = await self.api(create, {"stream_name": durable.stream, "config": wanted})
             _log.warning("durable_created", durable=durable.name)
         _compare(f"durable {durable.name}", wanted, found)
 
@@ -254,11 +258,11 @@ class Streams:
             detail = "the message bus is not connected"
             raise UpstreamUnavailable(detail)
         context = self.bus.client.jetstream()
-        return Pull(durable, await context.pull_subscribe_bind(durable=durable.name, stream=EVENTS))
+        return Pull(durable, await context.pull_subscribe_bind(durable=durable.name, stream=durable.stream))
 
     async def exists(self, durable: Durable) -> bool:
         """Whether the durable is still there. Raises: UpstreamUnavailable."""
-        return await self.api(f"CONSUMER.INFO.{EVENTS}.{durable.name}", {}) is not None
+        return await self.api(f"CONSUMER.INFO.{durable.stream}.{durable.name}", {}) is not None
 
 
 def _compare(what: str, wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> None:

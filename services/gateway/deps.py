@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -48,6 +48,8 @@ class Deps:
     following: Following
     outages: Outages
     stopping: asyncio.Event
+    key_revoked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a key was revoked here: its bots' connections end now."""
 
 
 def deps_of(request: Request) -> Deps:

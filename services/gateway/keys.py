@@ -40,13 +40,14 @@ async def make(caller: Caller, body: KeyBody) -> NewKey:
 
 
 async def revoke(caller: Caller, key_id: str) -> None:
-    """Revoke a key and end its streams. Raises: NotFound."""
+    """Revoke a key and end its streams and its bots' connections. Raises: NotFound."""
     async with caller.deps.db.for_user(caller.username) as unit:
         name = await store.revoke_key(unit, caller.username, key_id)
         if name is None:
             raise NotFound("no such key")
         await note(unit, caller.username, "key_revoked", {"key_id": key_id, "name": name}, via=caller.via)
     caller.deps.hub.end({key_id})
+    caller.deps.key_revoked.set()
 
 
 def _shown(key: store.ApiKey) -> Key:

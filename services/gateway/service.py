@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from libs.common.service import Chassis, Service
-from services.gateway import application, handlers, upkeep
+from services.gateway import application, bots, handlers, upkeep
 from services.gateway.deps import Deps, Outages
 from services.gateway.fanout import Hub
 from services.gateway.following import Following
@@ -44,5 +44,13 @@ def build(settings: GatewaySettings) -> Service:
         hears=(handlers.on_prices, handlers.on_sync, handlers.on_banner),
         jobs=(upkeep.forget,),
         routes=application.make,
-        background=(upkeep.follow, upkeep.keep_awake, upkeep.check_rights, upkeep.end_with_us, upkeep.plan),
+        background=(
+            upkeep.follow,
+            upkeep.keep_awake,
+            upkeep.check_rights,
+            upkeep.end_with_us,
+            upkeep.plan,
+            bots.admit,
+            bots.check_rights,
+        ),
     )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from libs.common.config import BaseServiceSettings
+
+
+def _a_seed(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"(SA[A-Z2-7]{56})?", value.get_secret_value()):
+        message = "not the seed of an account's key: it begins with SA and has 58 characters"
+        raise ValueError(message)
+    return value
 
 
 class GatewaySettings(BaseServiceSettings):
@@ -21,5 +29,8 @@ class GatewaySettings(BaseServiceSettings):
     stream_comment_s: float = Field(default=15.0, gt=0, description="how often an idle stream gets a comment line")
     stream_check_s: float = Field(default=5.0, gt=0, description="how often sessions behind open streams are checked")
     status_timeout_s: float = Field(default=1.0, gt=0, description="how long a service may take to tell its state")
+    bots_issuer_seed: Annotated[SecretStr, AfterValidator(_a_seed)] = Field(
+        default=SecretStr(""), description="seed of the key that lets bots into NATS (SA…); without it none gets in"
+    )
     argon2_memory_kib: int = Field(default=19_456, ge=8, description="memory of one password check")
     argon2_rounds: int = Field(default=2, ge=1, description="passes of one password check")

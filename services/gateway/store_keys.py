@@ -70,6 +70,16 @@ async def revoke_key(unit: Unit, username: str, key_id: str) -> str | None:
     return name
 
 
+async def last_revocations(unit: Unit, usernames: Sequence[str]) -> dict[str, datetime]:
+    """Say when each of these users last revoked a key; who never did is left out."""
+    statement = (
+        select(API_KEYS.c.username, func.max(API_KEYS.c.revoked_at).label("revoked_at"))
+        .where(API_KEYS.c.username.in_(usernames), API_KEYS.c.revoked_at.is_not(None))
+        .group_by(API_KEYS.c.username)
+    )
+    return {row.username: row.revoked_at for row in await unit.all(statement)}
+
+
 def _key(row: Any) -> ApiKey:
     id_, name, scopes, created_at, last_used_at = row
     return ApiKey(id_, name, tuple(scopes), created_at, last_used_at)

@@ -54,19 +54,23 @@ class Arrival:
 
 
 async def receive(deps: Deps, arrival: Arrival) -> Signal | None:
-    """Store a signal and what is decided of it at once; None when this delivery was answered before, or is of a flood.
+    """Store a signal and what is decided of it at once; None when it is one of a flood.
 
-    Idempotent: by the bot's name of the signal; published again it is told again, never placed again.
+    Idempotent: by the delivery, and by the bot's name of the signal; published again it is told again, never placed
+    again.
     Raises: UpstreamUnavailable; then nothing is stored and it is delivered again.
     """
     async with deps.db.for_user(arrival.username) as unit:
         rush = await store_signals.rush(unit, arrival.username, arrival.bot, arrival.row_id)
-    if rush.was_answered or rush.of_bot >= DROPPED_OVER * deps.settings.signals_per_min:
+        if rush.was_answered:
+            return await store_signals.read(unit, arrival.row_id)
+    per_bot, per_user = deps.settings.signals_per_min, deps.settings.signals_per_user_min
+    if rush.of_bot >= DROPPED_OVER * per_bot or rush.of_user >= DROPPED_OVER * per_user:
         return None
     try:
         body = signals.read_body(arrival.raw)
-        if rush.of_bot >= deps.settings.signals_per_min or rush.of_user >= deps.settings.signals_per_user_min:
-            raise Throttled(f"at most {deps.settings.signals_per_min} signals a minute from one bot; try again later")
+        if rush.of_bot >= per_bot or rush.of_user >= per_user:
+            raise Throttled(f"at most {per_bot} signals a minute of a bot, {per_user} of a user; try again later")
     except (InvalidInput, Throttled) as error:
         return await _refused(deps, arrival, error, signals.name_in(arrival.raw), rush.now)
     signal = _new(arrival, body, rush.now)
@@ -118,7 +122,7 @@ async def _refused(deps: Deps, arrival: Arrival, error: AppError, name: str | No
     signal = signals.ended(empty, error, now)
     async with deps.db.for_user(arrival.username) as unit:
         is_new = await store_signals.insert(unit, signal)
-    return signal if is_new else None
+        return signal if is_new else await store_signals.read(unit, arrival.row_id)
 
 
 async def _told_again(deps: Deps, arrival: Arrival, signal: Signal) -> Signal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,11 +12,13 @@ from typing import Any
 import orjson
 
 from libs.broker.base import Priority
-from libs.common.errors import AppError, InvalidInput, NotFound, Throttled
-from libs.common.handlers import Context, Reply, answers, encode
+from libs.common.errors import AppError, InvalidInput, NotFound, PoisonMessage, Throttled
+from libs.common.handlers import Context, Raw, Reply, answers, encode, receive
 from libs.common.ids import new_id
 from libs.common.jobs import Job, job
+from libs.common.messages.base import USERNAME_PATTERN
 from libs.common.messages.signals import ApproveSignal, ListSignals, PublishSignal, RejectSignal, SignalState
+from libs.common.metrics import METRICS
 from libs.market import money
 from services.orders import arriving, checks, signalling, signals, store_accounts, store_signals, talk
 from services.orders.arriving import Arrival
@@ -24,10 +27,28 @@ from services.orders.signalling import JOB
 from services.orders.signals import Signal
 
 MOST = 200
+_NAME = re.compile(USERNAME_PATTERN)
+_DROPPED = METRICS.counter("signals_dropped_total", "Signals of bots far over their limit, answered by nothing")
 QUOTES_S = 1.0
 """How long a list waits for the quotes of what waits; it is answered without them then."""
 
 Quoted = dict[str, dict[str, Any]]
+
+
+@receive(durable="orders-signals")
+async def on_signal(raw: Raw, deps: Deps) -> None:
+    """Take what a bot published. Whose it is says the subject, which the bus lets nobody else publish to.
+
+    Raises: PoisonMessage for what could not be read, once its sender is answered.
+    """
+    _, user, bot = raw.subject.split(".")
+    if not (_NAME.fullmatch(user) and _NAME.fullmatch(bot)):
+        raise PoisonMessage("nobody's signal: the subject names no user and bot")
+    signal = await arriving.receive(deps, Arrival(user, bot, raw.data, raw.id, f"bot {bot}"))
+    if signal is None:
+        _DROPPED.inc()
+    elif signal.signal_id is None and signal.code == InvalidInput.code:
+        raise PoisonMessage(f"a signal that cannot be read: {signal.reason}")
 
 
 @answers(PublishSignal)

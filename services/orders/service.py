@@ -70,7 +70,7 @@ def build(settings: Settings) -> Service:
             handlers_queries.get_context,
             handlers_queries.get_status,
         ),
-        consumers=(handlers_facts.on_order_changed, handlers_facts.on_user_registered),
+        consumers=(handlers_facts.on_order_changed, handlers_facts.on_user_registered, handlers_signals.on_signal),
         hears=(marks.on_marks,),
         jobs=(
             recovery.advance,

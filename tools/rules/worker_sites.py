@@ -10,6 +10,8 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     "libs/common/outbox.py": frozenset({"Relay.turn", "Relay.maintain"}),
     # Who somebody is, asked by name, session or key before there is a user.
     "services/gateway/accounts.py": frozenset({"logout", "of_session", "of_key", "_proven"}),
+    # Whose inbox a bot would have; which connections of bots outlived their keys.
+    "services/gateway/bots.py": frozenset({"_is_ambiguous", "sweep"}),
     # Sweeping what is over, for everybody.
     "services/gateway/upkeep.py": frozenset({"check_rights", "plan", "forget"}),
     # What operators count, of everybody.

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from deploy.local.nats import EmbeddedNats
+from deploy.nats import issuer
 from deploy.nats.permissions import permissions_for
 from libs.common.bus import Bus
 from libs.common.clock import SystemClock
@@ -94,11 +95,14 @@ class House:
         return said
 
 
+ISSUER_SEED = issuer.draw()
+
+
 @contextmanager
 def own_nats(folder: Path) -> Iterator[EmbeddedNats]:
     """Run a NATS of one's own: elsewhere other tests' services would answer in our players' place."""
     logins = {service: (secrets.token_urlsafe(12), permissions_for(service)) for service in SERVICES}
-    server = new_nats(folder, logins).start()
+    server = new_nats(folder, logins, issuer.public_of(ISSUER_SEED)).start()
     try:
         yield server
     finally:
@@ -112,6 +116,7 @@ def settings_for(database: TestDatabase, nats: EmbeddedNats, **changes: Any) -> 
         "database_password": database.passwords["gateway"],
         "nats_url": nats.address,
         "nats_password": nats.url_of("gateway").split("//gateway:")[1].rpartition("@")[0],
+        "bots_issuer_seed": ISSUER_SEED,
         "web_root": str(Path(__file__).parent / "no-page"),
         "argon2_memory_kib": 64,
         "argon2_rounds": 1,
