@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import BaseModel
 
 from libs.common.messages.base import COMMANDS, FACTS, QUERIES, TICKS, Asked, Envelope, Fact, Message, Tick
 from libs.common.messages.durables import DAY_S, DURABLES, SERVICES, STREAMS
+from libs.common.messages.signals import SignalBody, signal_subject
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKDOWN = ROOT / "docs" / "messages.md"
 _MODULES = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])")
+_TABLE = ("| field | type | default |", "|---|---|---|")
+_SCHEMAS = "#/components/schemas/"
 ASYNCAPI = ROOT / "docs" / "asyncapi.json"
 
 INTRODUCTION = """\
@@ -28,7 +32,7 @@ INTRODUCTION = """\
 Generated from `libs/common/messages` by `python -m tools.gen_messages`; do not edit. The same as an AsyncAPI document:
 [asyncapi.json](asyncapi.json).
 
-Every message is an envelope `{id, user, key, key_version, occurred_at, deadline_at, causation_id, correlation_id,
+Every message, but for the signals of bots, is an envelope `{id, user, key, key_version, occurred_at, deadline_at, causation_id, correlation_id,
 data}` around the data below. Money is written as strings, times are ISO 8601 in UTC. Unknown fields are refused when a
 message is made and ignored when it is read; a breaking change is a new edition beside the old one.
 """
@@ -45,19 +49,20 @@ def markdown() -> str:
         blocks += [_tick(one) for one in TICKS.values() if one.owner == service]
         if blocks:
             sections += [f"## {service}\n", *blocks]
-    return "\n".join([*sections, _streams(), _durables()])
+    return "\n".join([*sections, _signal(), _streams(), _durables()])
 
 
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.0 document. Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0."""
     classes: list[type[Message]] = [*COMMANDS.values(), *QUERIES.values(), *FACTS.values(), *TICKS.values()]
     names = {one: f"{one.owner}.{one.__name__}" for one in classes}
+    signal = _signal_document()
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Bookend's bus",
             "version": "1",
-            "description": "Commands, queries, facts and ticks between Bookend's services.",
+            "description": "Commands, queries, facts and ticks between Bookend's services, and the signals of bots.",
         },
         "defaultContentType": "application/json",
         "channels": {
@@ -68,7 +73,8 @@ def asyncapi() -> dict[str, Any]:
                 "messages": {one.__name__: {"$ref": f"#/components/messages/{names[one]}"}},
             }
             for one in classes
-        },
+        }
+        | signal["channels"],
         "operations": {
             f"{names[one]}.{action}": {
                 "action": action,
@@ -77,15 +83,56 @@ def asyncapi() -> dict[str, Any]:
             }
             for one in classes
             for action, by in (("send", _senders(one)), ("receive", _receivers(one)))
-        },
+        }
+        | signal["operations"],
         "components": {
             "messages": {
                 names[one]: {"name": one.__name__, "summary": _first_line(one), "payload": _payload(one)}
                 for one in classes
-            },
-            "schemas": _schemas([Envelope, *classes]),
+            }
+            | signal["messages"],
+            "schemas": _schemas([Envelope, SignalBody, *classes]),
         },
     }
+
+
+def _signal_document() -> dict[str, Any]:
+    """Return what the document says of a bot's signal: the one message without an envelope."""
+    name, address = "bots.Signal", signal_subject("{user}", "{bot}")
+    token = {"description": "what a username may look like"}
+    operations = {
+        f"{name}.{action}": {"action": action, "channel": {"$ref": f"#/channels/{name}"}, "x-services": by}
+        for action, by in (("send", ["bots"]), ("receive", ["orders"]))
+    }
+    about = {"name": "Signal", "summary": _first_line(SignalBody), "payload": {"$ref": f"{_SCHEMAS}SignalBody"}}
+    return {
+        "channels": {
+            name: {
+                "address": address,
+                "description": _first_line(SignalBody),
+                "parameters": {"user": token, "bot": token},
+                "messages": {"Signal": {"$ref": f"#/components/messages/{name}"}},
+            }
+        },
+        "operations": operations,
+        "messages": {name: about},
+    }
+
+
+def _signal() -> str:
+    rows = _fields(SignalBody)
+    lines = [
+        "## Bots\n",
+        "### Signal\n",
+        f"{_first_line(SignalBody)} In no envelope; see [bots.md](bots.md).\n",
+        f"- subject `{signal_subject('<user>', '<bot>')}`",
+        "- read by: orders",
+        "",
+        *_TABLE,
+        *rows,
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _asked(classes: Iterable[type[Asked]], service: str) -> list[str]:
@@ -114,13 +161,17 @@ def _tick(one: type[Tick]) -> str:
 def _block(one: type[Message], about: Parts) -> str:
     lines = [f"### {one.__name__}", "", inspect.cleandoc(one.__doc__ or ""), ""]
     lines += [f"- subject `{_subject(one)}`", *(f"- {name}: {value}" for name, value in about)]
-    rows = [
+    rows = _fields(one)
+    if rows:
+        lines += ["", *_TABLE, *rows]
+    return "\n".join([*lines, ""])
+
+
+def _fields(one: type[BaseModel]) -> list[str]:
+    return [
         f"| `{name}` | {_type(field.annotation)} | {'' if field.is_required() else _default(field.default)} |"
         for name, field in one.model_fields.items()
     ]
-    if rows:
-        lines += ["", "| field | type | default |", "|---|---|---|", *rows]
-    return "\n".join([*lines, ""])
 
 
 def _streams() -> str:
@@ -132,8 +183,8 @@ def _streams() -> str:
 
 
 def _durables() -> str:
-    rows = [f"| {one.name} | {one.service} | `{one.filter}` |" for one in DURABLES.values()]
-    return "\n".join(["## Durable consumers\n", "| durable | service | reads |", "|---|---|---|", *rows, ""])
+    rows = [f"| {one.name} | {one.service} | {one.stream} | `{one.filter}` |" for one in DURABLES.values()]
+    return "\n".join(["## Durable consumers\n", "| durable | service | of | reads |", "|---|---|---|---|", *rows, ""])
 
 
 def _subject(one: type[Message]) -> str:

@@ -158,18 +158,19 @@ async def test_no_service_may_delete_purge_or_change_a_stream(server: EmbeddedNa
 async def test_a_service_makes_and_reads_its_own_durables_and_no_others(server: EmbeddedNats, service: str) -> None:
     async with administrator(server) as admin:
         await admin.jetstream().add_stream(StreamConfig(name=durables.EVENTS, subjects=["evt.>"]))
+        await admin.jetstream().add_stream(StreamConfig(name=durables.SIGNALS, subjects=[durables.EVERY_SIGNAL]))
         await admin.jetstream().publish("evt.alice.orders.trade_closed", b"{}")
     async with login(server, service) as one:
         stream = one.client.jetstream(timeout=1)
         for durable in durables.DURABLES.values():
             if durable.service != service:
-                place = f"{durables.EVENTS}.{durable.name}"
+                place = f"{durable.stream}.{durable.name}"
                 assert not await one.may_publish(f"$JS.API.CONSUMER.MSG.NEXT.{place}")
                 assert not await one.may_publish(f"$JS.ACK.{place}.1.1.1.1.1")
                 assert not await one.may_publish(f"$JS.API.CONSUMER.CREATE.{place}.{durable.filter}")
                 continue
             config = ConsumerConfig(name=durable.name, durable_name=durable.name, filter_subject=durable.filter)
-            made = await stream.add_consumer(durables.EVENTS, config)
+            made = await stream.add_consumer(durable.stream, config)
             assert made.name == durable.name
             if durable.filter == "evt.*.orders.*":
                 bound = await stream.pull_subscribe_bind(durable.name, durables.EVENTS)
@@ -222,6 +223,7 @@ async def test_nobody_connects_without_a_password_or_with_a_wrong_one(server: Em
 async def test_the_feed_reads_every_fact_and_only_the_gateway_has_it(server: EmbeddedNats) -> None:
     async with administrator(server) as admin:
         await admin.jetstream().add_stream(StreamConfig(name=durables.EVENTS, subjects=["evt.>"]))
+        await admin.jetstream().add_stream(StreamConfig(name=durables.SIGNALS, subjects=[durables.EVERY_SIGNAL]))
         await admin.jetstream().publish("evt.alice.orders.trade_closed", b"{}")
     async with login(server, "gateway") as one:
         feed = await one.client.jetstream().subscribe("evt.>", stream=durables.EVENTS, ordered_consumer=True)
