@@ -8,6 +8,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import types
+import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +34,10 @@ INTRODUCTION = """\
 Generated from `libs/common/messages` by `python -m tools.gen_messages`; do not edit. The same as an AsyncAPI document:
 [asyncapi.json](asyncapi.json).
 
-Every message, but for the signals of bots, is an envelope `{id, user, key, key_version, occurred_at, deadline_at, causation_id, correlation_id,
-data}` around the data below. Money is written as strings, times are ISO 8601 in UTC. Unknown fields are refused when a
-message is made and ignored when it is read; a breaking change is a new edition beside the old one.
+Every message, but for the signals of bots, is an envelope `{id, user, key, key_version, occurred_at, deadline_at,
+causation_id, correlation_id, data}` around the data below. Money is written as strings, times are ISO 8601 in UTC.
+Unknown fields are refused when a message is made and ignored when it is read; a breaking change is a new edition beside
+the old one.
 """
 
 Parts = list[tuple[str, str]]
@@ -216,12 +219,17 @@ def _token(one: type[Message]) -> str:
     return "a ticker" if one.__name__ == "Marks" else 'a username, or "_" for the system'
 
 
-def _first_line(one: type[Message]) -> str:
+def _first_line(one: type[BaseModel]) -> str:
     return inspect.cleandoc(one.__doc__ or "").split("\n")[0]
 
 
 def _type(annotation: Any) -> str:
     is_plain = isinstance(annotation, type) and not getattr(annotation, "__args__", ())
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
+        return " \\| ".join(_type(one) for one in typing.get_args(annotation)).replace(" \\| NoneType", "?")
+    if typing.get_origin(annotation) is typing.Annotated:
+        # How a value is checked is in the schema; the table says what it is.
+        return _type(typing.get_args(annotation)[0])
     text = _MODULES.sub("", annotation.__name__ if is_plain else str(annotation))
     return text.replace(" | None", "?").replace("|", "\\|")
 
