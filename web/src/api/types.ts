@@ -44,6 +44,8 @@ export type KillState = Shapes["KillState"];
 export type KillRow = Shapes["KillRow"];
 export type TradeCheck = Shapes["TradeCheck"];
 export type LimitUse = Shapes["LimitUse"];
+export type Signal = Shapes["Signal"];
+export type SignalState = Shapes["SignalState"];
 export type AuditPage = Shapes["Audit"];
 export type AuditLine = Shapes["AuditLine"];
 

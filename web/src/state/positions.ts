@@ -70,6 +70,7 @@ export async function reloadAll(): Promise<void> {
     queryClient.invalidateQueries({ queryKey: ["trade"] }),
     queryClient.invalidateQueries({ queryKey: keys.accounts }),
     queryClient.invalidateQueries({ queryKey: keys.kill }),
+    queryClient.invalidateQueries({ queryKey: ["signals"] }),
     queryClient.invalidateQueries({ queryKey: ["account"] }),
   ]);
 }

@@ -24,6 +24,8 @@ export const keys = {
   apiKeys: ["api keys"] as const,
   kill: ["kill switch"] as const,
   check: (body: string) => ["check", body] as const,
+  waiting: ["signals", "waiting"] as const,
+  decided: ["signals", "decided"] as const,
   audit: ["audit"] as const,
   trade: (id: string) => ["trade", id] as const,
   expirations: (ticker: string) => ["expirations", ticker] as const,

@@ -6,6 +6,7 @@ import { alarmOf, pricesOf, TRADE_FACTS, tradeOf, tradeOfIncident } from "./fact
 import { learnKill } from "./kill";
 import { heard, learn, learnPrices, reload, reloadAll } from "./positions";
 import { keys, queryClient } from "./queries";
+import { learnSignal } from "./signals";
 import { createStore } from "./store";
 import { learnProgress } from "./sync";
 import { toast } from "./toasts";
@@ -68,6 +69,8 @@ function listen(stream: EventSource): void {
   on("incident_ended", onIncident);
   on("resync", () => void reloadAll());
   on("settings_changed", () => void queryClient.invalidateQueries({ queryKey: keys.settings }));
+  for (const name of ["signal_queued", "signal_accepted", "signal_rejected"])
+    on(name, (event) => learnSignal(event.data));
   on("kill_switch_changed", (event) => learnKill(event.data));
 }
 

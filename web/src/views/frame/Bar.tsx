@@ -26,6 +26,7 @@ export type Tab = Exclude<View, "settings">;
 interface BarProps {
   view: View;
   openCount: number | null;
+  waitingCount: number;
   feeds: SystemStatus["feeds"];
   /** When the feeds' ages were told, by this browser's clock. */
   feedsAt: number;
@@ -37,6 +38,7 @@ interface BarProps {
 
 const TABS: readonly (readonly [Tab, string])[] = [
   ["open", "Open Positions"],
+  ["signals", "Signals"],
   ["history", "Trade History"],
 ];
 
@@ -44,7 +46,12 @@ const TABS: readonly (readonly [Tab, string])[] = [
 const focusable = (view: View): Tab => (view === "settings" ? "open" : view);
 
 /** The tab list, moved through with the arrow keys as the pattern asks. */
-function Tabs({ view, openCount, onTab }: Pick<BarProps, "view" | "openCount" | "onTab">) {
+function Tabs({
+  view,
+  openCount,
+  waitingCount,
+  onTab,
+}: Pick<BarProps, "view" | "openCount" | "waitingCount" | "onTab">) {
   function move(event: KeyboardEvent<HTMLDivElement>) {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     const step = event.key === "ArrowRight" ? 1 : -1;
@@ -69,16 +76,23 @@ function Tabs({ view, openCount, onTab }: Pick<BarProps, "view" | "openCount" | 
         >
           {text}
           {name === "open" && openCount !== null && <span className="count">{openCount}</span>}
+          {name === "signals" && waitingCount > 0 && (
+            <span className="count waiting">
+              {waitingCount}
+              <span className="visually-hidden"> waiting for your approval</span>
+            </span>
+          )}
         </button>
       ))}
     </div>
   );
 }
 
-export function Bar({ view, openCount, feeds, feedsAt, autoRefresh, onAutoRefresh, onTab, onNewTrade }: BarProps) {
+export function Bar(bar: BarProps) {
+  const { view, openCount, waitingCount, feeds, feedsAt, autoRefresh, onAutoRefresh, onTab, onNewTrade } = bar;
   return (
     <div className="bar">
-      <Tabs view={view} openCount={openCount} onTab={onTab} />
+      <Tabs view={view} openCount={openCount} waitingCount={waitingCount} onTab={onTab} />
       <span className="spring" />
       <Synced feeds={feeds} feedsAt={feedsAt} />
       <SyncNow />

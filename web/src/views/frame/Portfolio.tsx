@@ -7,6 +7,7 @@ import { loading, positions } from "../../state/positions";
 import { useBanners, useFreshness, useIncidents, useListRetry, useSystemStatus } from "../../state/refresh";
 import { go, useRoute } from "../../state/route";
 import { useSettings, useSettingsChange } from "../../state/session";
+import { useWaiting } from "../../state/signals";
 import { useStore } from "../../state/store";
 import { streamState } from "../../state/stream";
 import { TradeHistory } from "../history/TradeHistory";
@@ -15,6 +16,7 @@ import { Band } from "../safety/Band";
 import { KillPanel } from "../safety/KillPanel";
 import { KillButton } from "../safety/KillSwitch";
 import { SettingsView } from "../settings/SettingsView";
+import { Signals } from "../signals/Signals";
 import { Ticket } from "../ticket/Ticket";
 import { Banners } from "./Banners";
 import { Bar } from "./Bar";
@@ -49,7 +51,9 @@ function Main({ settings }: MainProps) {
           <SettingsView section={section} settings={settings} />
         ) : (
           <div id="portfolio" role="tabpanel" aria-labelledby={`tab-${view}`}>
-            {view === "history" ? <TradeHistory mode={mode} /> : <OpenPositions mode={mode} onNewTrade={openTicket} />}
+            {view === "history" && <TradeHistory mode={mode} />}
+            {view === "signals" && <Signals settings={settings.data ?? null} />}
+            {view === "open" && <OpenPositions mode={mode} onNewTrade={openTicket} />}
           </div>
         )}
         {ticketOpen && <Ticket settings={settings.data ?? null} onClose={() => setTicketOpen(false)} />}
@@ -65,10 +69,12 @@ function TabBar({ settings, onNewTrade }: MainProps & { onNewTrade: () => void }
   const status = useSystemStatus(autoRefresh);
   const { trades } = useStore(positions);
   const { loaded } = useStore(loading);
+  const waiting = useWaiting();
   return (
     <Bar
       view={view}
       openCount={loaded ? trades.length : null}
+      waitingCount={waiting.data?.length ?? 0}
       feeds={status.data?.feeds ?? []}
       feedsAt={status.dataUpdatedAt}
       autoRefresh={autoRefresh}
@@ -92,7 +98,8 @@ export function Portfolio({ username }: { username: string }) {
   const { trades } = useStore(positions);
   const mode = settings.data?.broker_mode ?? null;
   const kill = useKillSwitch();
-  useTitle(titleOf(mode, 0, kill.data?.engaged ?? false));
+  const waiting = useWaiting();
+  useTitle(titleOf(mode, waiting.data?.length ?? 0, kill.data?.engaged ?? false));
   return (
     <div className="shell" data-mode={mode ?? undefined} data-view={view}>
       <Band settings={settings.data ?? null} trades={trades}>
