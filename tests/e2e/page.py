@@ -94,19 +94,7 @@ class Portfolio:
         """Place a protected trade without the page and wait until its row says so."""
         expiry = (await self.api("GET", f"/api/market/expirations/{ticker}"))["expirations"][2]
         chain = await self.api("GET", f"/api/market/chain/{ticker}?expiry={expiry}")
-        option = nearest(chain)
-        stop, target = exits_around(Decimal(option["bid"]), Decimal(option["ask"]))
-        body = {
-            "ticker": ticker,
-            "option_type": option["option_type"],
-            "strike": option["strike"],
-            "expiry": expiry,
-            "qty": 1,
-            "entry": {"type": "market"},
-            "sl_price": str(stop),
-            "tp_price": str(target),
-            **fields,
-        }
+        body = {**body_of(nearest(chain), ticker, expiry), **fields}
         trade = await self.api("POST", "/api/trades", body)
         await expect(self.row(trade["id"]).get_by_text("Stop and target resting")).to_be_visible(timeout=PATIENCE_MS)
         return await self.placed(trade["id"])
@@ -161,6 +149,21 @@ def nearest(chain: Any) -> Any:
     at = Decimal(chain["underlying_price"])
     calls = [option for option in chain["options"] if option["option_type"] == "CALL"]
     return min(calls, key=lambda option: abs(Decimal(option["strike"]) - at))
+
+
+def body_of(option: Any, ticker: str, expiry: str) -> dict[str, Any]:
+    """Write a protected order at market for one contract of an option."""
+    stop, target = exits_around(Decimal(option["bid"]), Decimal(option["ask"]))
+    return {
+        "ticker": ticker,
+        "option_type": option["option_type"],
+        "strike": option["strike"],
+        "expiry": expiry,
+        "qty": 1,
+        "entry": {"type": "market"},
+        "sl_price": str(stop),
+        "tp_price": str(target),
+    }
 
 
 async def open_portfolio(page: Page, stack: Stack, username: str) -> Portfolio:

@@ -74,8 +74,7 @@ function Tabs({
           tabIndex={name === focusable(view) ? 0 : -1}
           onClick={() => onTab(name)}
         >
-          {text}
-          {name === "open" && openCount !== null && <span className="count">{openCount}</span>}
+          {text} {name === "open" && openCount !== null && <span className="count">{openCount}</span>}
           {name === "signals" && waitingCount > 0 && (
             <span className="count waiting">
               {waitingCount}
