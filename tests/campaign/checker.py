@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 
+from tests.campaign.elsewhere import EXPIRED, expired_apart, is_told, others_sales, told_usd, wrongly_told
 from tests.campaign.picture import Picture, Row, flow_usd, held_qty, time_of
 
 LATE = timedelta(seconds=0.5)
@@ -74,6 +75,8 @@ def _orders_are_what_the_broker_says(picture: Picture) -> Iterator[str]:
             yield f"still {row['status']}: {_brief(row)}"
             continue
         leg = legs.get(str(row["broker_order_id"]))
+        if is_told(row):
+            continue
         if leg is None:
             if row["broker_order_id"] is not None:
                 yield f"the broker has no order {row['broker_order_id']}: {_brief(row)}"
@@ -148,7 +151,7 @@ def _no_position_below_zero(picture: Picture) -> Iterator[str]:
 def _held_is_there(picture: Picture) -> Iterator[str]:
     held: Counter[tuple[str, str]] = Counter()
     for trade in picture.trades.values():
-        if trade["status"] != "CLOSED":
+        if trade["status"] != "CLOSED" and trade["protection"] != "SETTLING":
             held[trade["account_id"], trade["occ_symbol"]] += held_qty(picture.of_trade(trade["id"]))
     for (account, symbol), quantity in held.items():
         there = picture.held_at_broker(account, symbol)
@@ -235,6 +238,8 @@ def _state_of(bought: int, held: int, *, over: bool) -> str:
 
 def _results_are_the_brokers_money(picture: Picture) -> Iterator[str]:
     legs = {str(leg["id"]): leg for leg in picture.legs()}
+    expired: dict[str, Decimal] = {}
+    yield from wrongly_told(picture)
     for trade in picture.trades.values():
         if trade["status"] != "CLOSED":
             continue
@@ -245,31 +250,27 @@ def _results_are_the_brokers_money(picture: Picture) -> Iterator[str]:
                 for row in orders
                 if str(row["broker_order_id"]) in legs and row["filled_qty"]
             ),
-            Decimal(0),
+            told_usd(orders, trade["multiplier"]),
         )
         corrected = sum(
             (row["amount_usd"] for row in picture.corrections if row["trade_id"] == trade["id"]), Decimal(0)
         )
         result = (trade["realized_pnl"] or Decimal(0)) + corrected
         held = held_qty(orders)
-        if held > 0 and trade["close_reason"] in ELSEWHERE:
+        if held > 0 and trade["close_reason"] in EXPIRED:
+            expired[trade["id"]] = result - flow
+        elif held > 0 and trade["close_reason"] in ELSEWHERE:
             explained = _sold_elsewhere(picture, trade, held)
             if not any(abs(result - flow - one) < CENT for one in explained):
                 yield f"result {result}, own orders {flow}, elsewhere one of {explained}: {_trade(trade)}"
         elif abs(result - flow) >= CENT:
             yield f"result {result}, the broker's money {flow}: {_trade(trade)}"
+    yield from expired_apart(picture, expired)
 
 
 def _sold_elsewhere(picture: Picture, trade: Row, held: int) -> list[Decimal]:
-    """List what may have been got for what somebody else sold, or what became of it at its expiry."""
-    sales = [
-        leg
-        for leg in picture.legs()
-        if leg["group"] in picture.theirs
-        and (leg["account"], leg["option_symbol"]) == (trade["account_id"], trade["occ_symbol"])
-        and str(leg["side"]).startswith("sell")
-        and leg["exec_quantity"]
-    ]
+    """List what may have been got for what somebody else sold."""
+    sales = others_sales(picture, trade["account_id"], trade["occ_symbol"])
     return [Decimal(str(leg["avg_fill_price"])) * held * trade["multiplier"] for leg in sales] or [Decimal(0)]
 
 

@@ -191,6 +191,10 @@ def ours_taken_for_theirs(draft: Draft) -> None:
     draft.orders[21]["sent_as"] = "foreign"
 
 
+def told_by_no_history(draft: Draft) -> None:
+    draft.orders[21] |= {"sent_as": "foreign", "broker_order_id": f"history-20261120-{OVER}"}
+
+
 def one_execution_counted_twice(draft: Draft) -> None:
     draft.orders[22] = ours("over", "ENTRY", 20, qty=1, filled_qty=1, tag="bk-over-again")
 
@@ -215,6 +219,7 @@ BREAKS: dict[Callable[[Draft], None], str] = {
     closed_while_held: "closed, but its orders say FILLED",
     closing_by_nobody: "nobody closes it",
     wrong_result: "result 199",
+    told_by_no_history: "by history, theirs were []",
     ours_taken_for_theirs: "2 taken of order 21",
     one_execution_counted_twice: "the broker executed 2",
     money_from_nowhere: "the cash moved by",
@@ -273,6 +278,47 @@ def test_a_part_of_somebody_elses_sale_may_explain_what_a_trade_lost(draft: Draf
     draft.cash += 3 * 500
     placed = [one for one in draft.placements if one["tag"] != "bk-over-CL"]
     assert findings(replace(draft.picture(), placements=placed)) == []
+
+
+def test_a_history_may_tell_what_others_sold(draft: Draft) -> None:
+    draft.orders[21] |= {"sent_as": "foreign", "tag": "not-ours-x", "broker_order_id": f"history-20261120-{OVER}"}
+    draft.at_broker[21] |= {"tag": None}
+    draft.by_hand = frozenset({21})
+    placed = [one for one in draft.placements if one["tag"] != "bk-over-CL"]
+    assert findings(replace(draft.picture(), placements=placed)) == []
+    draft.orders[21] |= {"filled_qty": 3, "qty": 3}
+    assert any("others sold 2" in one for one in findings(replace(draft.picture(), placements=placed)))
+
+
+def expired(draft: Draft, trade_id: str, broker_id: int, symbol: str, result: int) -> None:
+    """Let a trade of two, bought at 4.00, expire in the money."""
+    draft.orders[broker_id] = ours(trade_id, "ENTRY", broker_id)
+    draft.at_broker[broker_id] = theirs(broker_id, symbol, "buy_to_open", tag=f"bk-{trade_id}-EN")
+    ended = {"status": "CLOSED", "protection": "NONE", "close_reason": "EXPIRED_ITM", "settled_qty": 2}
+    draft.trades[trade_id] = trade(trade_id, symbol, **ended, realized_pnl=Decimal(result))
+    draft.cash -= 800
+
+
+def test_contracts_that_expired_together_are_worth_one_price_of_their_underlying(draft: Draft) -> None:
+    expired(draft, "call", 60, "IWM261120C00230000", 200)
+    expired(draft, "put", 61, "IWM261120P00240000", 200)
+    assert findings(draft.picture()) == []
+    draft.trades["put"]["realized_pnl"] += 1
+    assert any("IWM closed at" in one for one in findings(draft.picture()))
+    draft.trades["put"]["close_reason"] = "EXPIRED_OTM"
+    assert any("worthless, and it brought 1001" in one for one in findings(draft.picture()))
+
+
+def test_a_contract_that_settles_need_not_be_there_any_more(draft: Draft) -> None:
+    draft.positions.pop(HELD)
+    draft.trades["held"]["protection"] = "SETTLING"
+    draft.at_broker[11] |= {
+        "status": "expired",
+        "leg": [leg | {"status": "expired"} for leg in draft.at_broker[11]["leg"]],
+    }
+    for number in (12, 13):
+        draft.orders[number]["status"] = "EXPIRED"
+    assert findings(draft.picture()) == []
 
 
 @pytest.mark.parametrize(("spoil", "kind", "symbol"), [(naked_holding, "naked", HELD), (short_position, "short", OVER)])
