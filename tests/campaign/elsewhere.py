@@ -1,4 +1,4 @@
-"""What trades ended by others' hands, or by their contract's expiry, may have brought: as the broker's books say. Pure."""
+"""What trades ended by others' hands or by expiry may have brought, as the broker's books say. Pure."""
 
 from __future__ import annotations
 

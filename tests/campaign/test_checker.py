@@ -303,19 +303,17 @@ def test_contracts_that_expired_together_are_worth_one_price_of_their_underlying
     expired(draft, "call", 60, "IWM261120C00230000", 200)
     expired(draft, "put", 61, "IWM261120P00240000", 200)
     assert findings(draft.picture()) == []
-    draft.trades["put"]["realized_pnl"] += 1
+    draft.trades["put"]["realized_pnl"] += 20
     assert any("IWM closed at" in one for one in findings(draft.picture()))
     draft.trades["put"]["close_reason"] = "EXPIRED_OTM"
-    assert any("worthless, and it brought 1001" in one for one in findings(draft.picture()))
+    assert any("worthless, and it brought 1020" in one for one in findings(draft.picture()))
 
 
 def test_a_contract_that_settles_need_not_be_there_any_more(draft: Draft) -> None:
     draft.positions.pop(HELD)
     draft.trades["held"]["protection"] = "SETTLING"
-    draft.at_broker[11] |= {
-        "status": "expired",
-        "leg": [leg | {"status": "expired"} for leg in draft.at_broker[11]["leg"]],
-    }
+    legs = [leg | {"status": "expired"} for leg in draft.at_broker[11]["leg"]]
+    draft.at_broker[11] |= {"status": "expired", "leg": legs}
     for number in (12, 13):
         draft.orders[number]["status"] = "EXPIRED"
     assert findings(draft.picture()) == []
