@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 import asyncpg
+import httpx
 
 from libs.market import calendar
 from tests.campaign import figures
@@ -19,6 +21,7 @@ from tests.campaign.checker import findings
 from tests.campaign.hands import Hand, Theirs
 from tests.campaign.picture import Picture, Row, read_picture
 from tests.campaign.script import CHAPTER_S, CONTRACTS, HANDS, PEOPLE, Chapter
+from tests.campaign.switches import Switches, beyond_limits
 from tests.campaign.troubles import Mischief
 from tests.faults.books import balanced_books
 from tests.faults.outage import state_of
@@ -42,7 +45,7 @@ WIDE = {
 }  # fmt: skip
 SETTINGS: tuple[Json, ...] = (
     WIDE,
-    WIDE | {"naked_policy": "flatten", "otoco": "limit_entries"},
+    WIDE | {"naked_policy": "flatten", "otoco": "limit_entries", "max_positions": 12, "max_contracts": 3},
     WIDE | {"expiry_flatten_min": 0, "stop_limit_offset": "0.30"},
 )
 """Each person's; what they differ in is what the order path makes of it."""
@@ -80,9 +83,11 @@ class Campaign:
             self.present = open_until_the_end
             world.toggle(**RATES)
             self.world = world
+            self.switches = Switches(self.ledger)
             self.mischief = Mischief(
-                self.stack, world, self.ledger, state["nats_url"], self._remember_placements, calm=world.toggles()
-            )
+                self.stack, world, self.ledger, state["nats_url"], self._remember_placements, self.switches,
+                calm=world.toggles(),
+            )  # fmt: skip
             self._gather()
             for chapter in script:
                 self._play(chapter)
@@ -98,6 +103,7 @@ class Campaign:
             settings = person.insist("PUT", "/api/settings", SETTINGS[number % len(SETTINGS)])
             self.accounts.append(str(settings["account_id"]))
             self.world.pay(str(settings["account_id"]), RICH)
+        self.switches.people = self.people
 
     def _can_list(self, expiry: int) -> bool:
         try:
@@ -137,9 +143,33 @@ class Campaign:
             self.moves.update(hand.done)
         failures = [repr(failure) for hand in hands for failure in hand.failures]
         self._fail_unless(not failures, failures)
+        self._take_rests_down()
         self.settle()
+        self._check_switches()
         if chapter.number % 2:
             self._close_all()
+
+    def _take_rests_down(self) -> None:
+        """Let the others cancel what they left resting in our contracts."""
+        for account, order_id in self.theirs.resting:
+            with contextlib.suppress(httpx.HTTPError):
+                self.world.event(kind="manual_cancel", account=account, order_id=order_id)
+        self.theirs.resting.clear()
+
+    def _check_switches(self) -> None:
+        """Hold that who engaged a kill switch has nothing left at work, and release them all: nothing may fire."""
+        last: list[str] = []
+
+        def is_right() -> bool:
+            picture = self.picture()
+            last[:] = self.switches.wrong(picture)
+            for number, person in enumerate(self.people):
+                last.extend(beyond_limits(picture, person.name, SETTINGS[number % len(SETTINGS)]))
+            return not last
+
+        self._fail_unless(eventually(is_right, TRUTH_S), last)
+        fired = self.switches.release_all(self.world)
+        self._fail_unless(not fired, fired)
 
     def _hand(self, number: int, over: threading.Event) -> Hand:
         person = number % len(self.people)
@@ -211,16 +241,30 @@ class Campaign:
     def _close_all(self) -> None:
         """Let everybody close what is open, as often as it takes."""
         self.mischief.set_clock("open")
+        self._sell_successors()
         for person in self.people:
             eventually(lambda person=person: self._closed_all(person), 30)  # type: ignore[misc]
         self.settle()
+
+    def _sell_successors(self) -> None:
+        """Sell by hand what contracts became by corporate actions: no exit of ours can."""
+        held = {row["account"]: row["positions"] for row in self.world.cash()}
+        for account, symbol in self.theirs.successors:
+            if qty := held.get(account, {}).get(symbol, 0):
+                sale = {"option_symbol": symbol, "side": "sell_to_close", "quantity": qty}
+                told = self.world.event(kind="manual_order", account=account, **sale)
+                self.theirs.order_ids.add(int(told["order_id"]))
+                self.ledger.say(f"by hand: sell {qty} {symbol} in {account}: {told}")
+        self.theirs.successors.clear()
 
     def _closed_all(self, person: Trader) -> bool:
         answer = person.call("GET", "/api/trades?status=OPEN&limit=200")
         trades = answer.json()["trades"] if answer.is_success else [{}]
         for trade in filter(None, trades):
-            path = f"/api/trades/{trade['id']}/close"
-            self.ledger.ask(person, path, {"version": trade["version"]}, threading.Event())
+            gone = trade["id"] in self.theirs.gone
+            path = f"/api/trades/{trade['id']}/{'resolve' if gone else 'close'}"
+            body: Json = {"broker_order_id": None} if gone else {"version": trade["version"]}
+            self.ledger.ask(person, path, body, threading.Event())
         return not trades
 
     def _go_home(self) -> None:

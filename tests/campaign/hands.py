@@ -26,6 +26,12 @@ class Theirs:
 
     order_ids: set[int] = field(default_factory=set)
     lots: Counter[tuple[str, str]] = field(default_factory=Counter)
+    resting: list[tuple[str, int]] = field(default_factory=list)
+    """Orders that were left working in our contracts, each with its account."""
+    gone: set[str] = field(default_factory=set)
+    """Trades whose contracts somebody exercised: their owner has to say that they are gone."""
+    successors: list[tuple[str, str]] = field(default_factory=list)
+    """What contracts became by corporate actions, each with its account: sold by hand in the end."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -233,6 +239,41 @@ def _by_hand(hand: Hand, trade: Json, side: str, quantity: int) -> None:
         hand.ledger.say(f"by hand: {side} {quantity} {trade['occ_symbol']} in {hand.account}: {told}")
 
 
+def _rest_foreign(hand: Hand, trade: Json, move: Move) -> None:
+    """Leave an order of somebody else's working in the contract: a sale far above, or a purchase far below."""
+    side, price = ("sell_to_close", "99") if move.size < 0.5 else ("buy_to_open", "0.05")
+    terms = {"option_symbol": trade["occ_symbol"], "side": side, "quantity": 1, "type": "limit", "price": price}
+    with hand.theirs.lock, _ignored():
+        told = hand.world.event(kind="manual_order", account=hand.account, **terms)
+        hand.theirs.order_ids.add(int(told["order_id"]))
+        hand.theirs.resting.append((hand.account, int(told["order_id"])))
+        hand.ledger.say(f"by hand: {side} of {trade['occ_symbol']} rests in {hand.account}: {told}")
+
+
+def _exercise(hand: Hand, trade: Json, move: Move) -> None:
+    """Let the owner exercise what the trade holds, at the broker."""
+    place = (hand.account, trade["occ_symbol"])
+    with hand.theirs.lock, _ignored():
+        if trade["status"] != "FILLED" or hand.theirs.lots[place]:
+            return
+        hand.world.event(kind="exercise", account=hand.account, option_symbol=trade["occ_symbol"])
+        hand.theirs.gone.add(trade["id"])
+        hand.ledger.say(f"by hand: {trade['occ_symbol']} is exercised in {hand.account}")
+
+
+def _corporate_action(hand: Hand, trade: Json, move: Move) -> None:
+    """Let a contract become another; some time later its owner sells that one by hand."""
+    place = (hand.account, trade["occ_symbol"])
+    with hand.theirs.lock, _ignored():
+        is_taken = hand.theirs.lots[place] or any(one[0] == hand.account for one in hand.theirs.successors)
+        if trade["status"] != "FILLED" or is_taken:
+            return
+        event = {"kind": "corporate_action", "account": hand.account, "option_symbol": trade["occ_symbol"]}
+        successor = str(hand.world.event(**event)["option_symbol"])
+        hand.ledger.say(f"{trade['occ_symbol']} became {successor} in {hand.account}")
+        hand.theirs.successors.append((hand.account, successor))
+
+
 def _double_fill(hand: Hand, trade: Json, move: Move) -> None:
     """Both exits execute, the race that every broker promises not to lose."""
     legs = {str(order["broker_order_id"]) for order in trade["orders"] if order["status"] == "WORKING"}
@@ -269,4 +310,7 @@ MOVES: dict[str, Callable[[Hand, Json, Move], None]] = {
     "sell_ours": _sell_ours,
     "double_fill": _double_fill,
     "liquidate": _liquidate,
+    "rest_foreign": _rest_foreign,
+    "exercise": _exercise,
+    "corporate_action": _corporate_action,
 }

@@ -59,6 +59,7 @@ TOGGLES: dict[str, tuple[Any, ...]] = {
     "opposite_side": ("refuse", "allow", "market_only"),
     "gtc_listed": (True, False),
     "pending_buys": (True, False),
+    "history": ("never", "nightly"),
 }
 SERVICES = ("orders", "orders-2", "monitor", "monitor-2", "gateway", "pricing", "forensics")
 SERVERS = ("nats", "postgres", "simulator")
@@ -134,12 +135,14 @@ MOVES = {
     "sell_ours": 1,
     "double_fill": 1,
     "liquidate": 1,
+    "rest_foreign": 1,
+    "exercise": 1,
+    "corporate_action": 1,
 }
-MOVES_OVER_NIGHT = {kind: weight for kind, weight in MOVES.items() if kind not in ("sell_ours", "liquidate")}
-"""Where market time jumps from day to day within seconds: a sale of others that was not read on its own day is in no
-list afterwards, and stays a doubt."""
+RARE = frozenset({"exercise", "corporate_action"})
+"""What happens once in a while: a fifth as often as the others of the least weight."""
 TROUBLES = {"write_fault": 10, "place_fault": 3, "read_fault": 5, "list_fault": 3, "stream_fault": 4, "toggle": 5,
-            "kill": 2, "freeze": 2, "server": 1, "told_again": 1}  # fmt: skip
+            "kill": 2, "freeze": 2, "server": 1, "told_again": 1, "kill_switch": 1}  # fmt: skip
 
 
 HOURS: tuple[tuple[tuple[float, str], ...], ...] = (
@@ -167,14 +170,19 @@ def write_script(seed: int, minutes: float) -> tuple[Chapter, ...]:
 
 def _chapter(dice: random.Random, number: int) -> Chapter:
     hours = HOURS[number % len(HOURS)]
-    moves = MOVES if len(hours) == 1 and hours[0][1] == "open" else MOVES_OVER_NIGHT
-    hands = tuple(tuple(_life(dice, moves) for _ in range(LIVES_PER_HAND)) for _ in range(HANDS))
+    rare = RARE if any("expiry" in step for _, step in hours) else frozenset[str]()
+    hands = tuple(tuple(_life(dice, rare) for _ in range(LIVES_PER_HAND)) for _ in range(HANDS))
     return Chapter(number, hands, _troubles(dice), hours)
 
 
-def _life(dice: random.Random, kinds: dict[str, int]) -> Life:
+def _move(dice: random.Random, never: frozenset[str]) -> str:
+    kind = _one_of(dice, MOVES)
+    return kind if kind not in RARE or (kind not in never and dice.random() < 0.2) else "close"
+
+
+def _life(dice: random.Random, never: frozenset[str]) -> Life:
     moves = tuple(
-        Move(_one_of(dice, kinds), round(dice.choice((0.0, 0.05, 0.3, 1.0)) * (0.5 + dice.random()), 3), dice.random())
+        Move(_move(dice, never), round(dice.choice((0.0, 0.05, 0.3, 1.0)) * (0.5 + dice.random()), 3), dice.random())
         for _ in range(dice.choices((0, 1, 2, 3), (1, 5, 4, 2))[0])
     )
     return Life(
@@ -240,6 +248,7 @@ TERMS: dict[str, Callable[[random.Random], Terms]] = {
     "freeze": lambda dice: (dice.choice(SERVICES[:5]), {"seconds": round(dice.uniform(0.5, 9.0), 2)}),
     "server": lambda dice: (dice.choices(SERVERS, (3, 3, 1))[0], {}),
     "told_again": lambda dice: ("facts", {}),
+    "kill_switch": lambda dice: (str(dice.randrange(PEOPLE)), {"seconds": dice.choice((None, 0.1, 2.0, 6.0))}),
 }
 DELAYS_MS = {
     "hang": (2500, 6000),

@@ -21,6 +21,7 @@ import nats.errors
 from tests.campaign.asking import Ledger
 from tests.campaign.hours import moved
 from tests.campaign.script import Trouble
+from tests.campaign.switches import Switches
 from tests.faults.outage import state_of
 from tests.journey.stack import Simulator, Stack
 from tests.journey.trader import eventually
@@ -39,6 +40,7 @@ class Mischief:
     nats_url: str
     remember: Callable[[], None]
     """Asks the broker for what it forgets when it dies: the requests that came in."""
+    switches: Switches
     counted: Counter[str] = field(default_factory=Counter)
     calm: dict[str, Any] = field(default_factory=dict)
     """How the broker behaves when it is left in peace."""
@@ -52,6 +54,7 @@ class Mischief:
                 if over.wait(min(left_s, 0.2)):
                     return
                 self._thaw(time.monotonic())
+                self.switches.release_due(time.monotonic())
             self.make_one(trouble)
 
     def make_one(self, trouble: Trouble) -> None:
@@ -125,6 +128,10 @@ def _freeze(one: Mischief, trouble: Trouble) -> None:
     one.freeze(trouble.what, trouble.terms["seconds"])
 
 
+def _kill_switch(one: Mischief, trouble: Trouble) -> None:
+    one.switches.engage(int(trouble.what), trouble.terms["seconds"])
+
+
 def _told_again(one: Mischief, trouble: Trouble) -> None:
     asyncio.run(_tell_again(one.nats_url))
 
@@ -158,4 +165,5 @@ DOERS: dict[str, Callable[[Mischief, Trouble], None]] = {
     "freeze": _freeze,
     "told_again": _told_again,
     "clock": _clock,
+    "kill_switch": _kill_switch,
 }
