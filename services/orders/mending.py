@@ -18,7 +18,7 @@ from libs.common.errors import NotFound, UpstreamUnavailable
 from libs.common.ids import new_id, new_tag
 from libs.market import calendar
 from libs.market.options import OccSymbol
-from services.orders import brackets, evidence, looking, oversold, past, protecting, repairing, sessions, sights
+from services.orders import asking, brackets, evidence, looking, oversold, past, protecting, repairing, sessions, sights
 from services.orders.deps import Deps
 from services.orders.evidence import Baseline
 from services.orders.repairing import Beside, Looked
@@ -135,6 +135,20 @@ async def _absorbed(loaded: Loaded, looked: Looked, broker: BrokerProvider, deps
     last = max((o.fill_seen_at for o in loaded.view.exit_orders if o.fill_seen_at), default=loaded.now)
     is_new = deps.moment(loaded).at(last, waits.look_gap_entry_s * 2) is not None
     return among(judge, looked, pause_s=waits.look_every_s if is_new else waits.look_last_s)
+
+
+async def looked_before_sale(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Looked | None:
+    """Look before another sale where the broker refused one; None for others: no first sale waits for a look."""
+    return await look(loaded.view, None, broker, deps) if protecting.was_sale_refused(loaded.view) else None
+
+
+def unsold(view: View, moment: Moment) -> View | None:
+    """End a close that has nothing to sell, by what a look has just shown; None where it may sell."""
+    close = view.close_action
+    if view.trade.is_locked or repairing.may_protect(view) or close is None:
+        return view if view.trade.is_locked else None
+    words = "an order that is not ours offers them" if view.trade.foreign_exit else "the broker shows none of it"
+    return asking.failed(view, close.id, words, moment.now)
 
 
 async def covered(loaded: Loaded, quote: Quote | None, base: Baseline, broker: BrokerProvider, deps: Deps) -> Outcome:

@@ -180,7 +180,9 @@ def is_repair(view: View) -> bool:
     last = next((order for order in reversed(view.orders) if order.role in BRACKET_ROLES), None)
     if last is None or last.reason in (NOT_PLACED, NEVER_SENT):
         return False
-    return not any(order.cancel_at or order.filled_qty for order in view.by_tag(last.tag))
+    # Exits sent with their entry carry its tag; what the entry bought takes no exit down.
+    legs = (order for order in view.by_tag(last.tag) if order.role in BRACKET_ROLES)
+    return not any(order.cancel_at or order.filled_qty for order in legs)
 
 
 def _rested(legs: list[Order], moment: Moment) -> bool:
@@ -202,6 +204,13 @@ def _by_hand(view: View, brackets: tuple[Order, ...], moment: Moment) -> Wait | 
         return None
     until = moment.at(last.read_at, view.policy.repair_delay_s)
     return Wait(until) if until else None
+
+
+def was_sale_refused(view: View) -> bool:
+    """Say whether the broker refused the last sale: it may know that there is nothing to sell."""
+    sales = [o for o in view.orders if o.role is OrderRole.CLOSE and o.reason not in (NOT_PLACED, NEVER_SENT)]
+    sales = [order for order in sales if order.status is not OrderStatus.INTENT and order.sent_as is not Group.FOREIGN]
+    return bool(sales) and sales[-1].status is OrderStatus.REJECTED
 
 
 def refused_sale(view: View, moment: Moment) -> Wait | None:

@@ -256,12 +256,23 @@ async def _sell(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:
     if not sessions.is_open(deps, clock, trade.broker_mode, contract):
         return Outcome(lambda view, _: view, pause_s=sessions.until_open(deps, clock, contract))
     quote = quotes.get(trade.occ_symbol)
+    looked = await mending.looked_before_sale(loaded, broker, deps)
 
-    def apply(view: View, moment: Moment) -> View:
-        made = brackets.sell_order(view, quote, order_id=new_id(), tag=new_tag(), now=moment.now)
-        return view if isinstance(made, NoMarket) else looking.with_orders(view, evidence.based(view, (made,), base))
+    def judge(looked: Looked | None) -> mending.Judged:
+        def apply(view: View, moment: Moment) -> View:
+            if looked is not None:
+                view = repairing.known(view, looked, moment, new_id=new_id)
+                if (unsold := mending.unsold(view, moment)) is not None:
+                    return unsold
+            made = brackets.sell_order(view, quote, order_id=new_id(), tag=new_tag(), now=moment.now)
+            if isinstance(made, NoMarket):
+                return view
+            return looking.with_orders(view, evidence.based(view, (made,), base))
 
-    return Outcome(apply, pause_s=0.0 if quote is not None and quote.has_market else 1.0)
+        return apply
+
+    pause_s = 0.0 if quote is not None and quote.has_market else 1.0
+    return Outcome(judge(None), pause_s=pause_s) if looked is None else mending.among(judge, looked, pause_s=pause_s)
 
 
 async def _entry_again(step: ResendEntry, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:

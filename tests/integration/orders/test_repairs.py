@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 from typing import Any
 
@@ -9,12 +10,12 @@ import pytest
 
 from libs.common.errors import UpstreamRefused
 from libs.common.ids import new_id
-from libs.common.messages.orders import CloseTrade
-from libs.common.messages.vocabulary import Finding
+from libs.common.messages.orders import CloseTrade, Entry
+from libs.common.messages.vocabulary import EntryType, Finding
 from libs.common.testing import eventually
 from services.orders import store_accounts
 from tests.integration.orders.checker import check
-from tests.integration.orders.house import House
+from tests.integration.orders.house import EITHER_WAY, House
 
 pytestmark = pytest.mark.integration
 
@@ -193,6 +194,46 @@ async def test_after_a_corporate_action_the_trade_stays_and_hands_take_over(hous
     done = await house.until(trade["id"], status="CLOSED", close_reason="CLOSED_AT_BROKER")
     assert done["close_price"] == Decimal("5")
     await check(house)
+
+
+@EITHER_WAY
+async def test_what_the_desk_sold_out_is_looked_at_before_anything_is_sent_for_it(house: House) -> None:
+    await house.prefer(naked_policy="flatten", repair_delay_s=0)
+    trade = await house.protected(entry=Entry(type=EntryType.LIMIT, limit_price=Decimal("4.40")))
+    sold = await house.happens("broker_liquidation", option_symbol=house.occ)
+    house.theirs |= set(sold["order_ids"])
+    row = await house.until(trade["id"], telling=True, within_s=12, status="CLOSED", close_reason="CLOSED_AT_BROKER")
+    assert row["close_price"] == Decimal("4")
+    assert not [order for order in row["orders"] if order["status"] == "REJECTED"]
+    await check(house)
+
+
+async def ended_close(house: House, trade_id: str) -> None:
+    """Ask for a close that leads to nothing, and wait for its end."""
+    row = await house.trade(trade_id)
+    with contextlib.suppress(UpstreamRefused):
+        await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=trade_id, version=row["version"]))
+    await over(house, trade_id)
+
+
+@pytest.mark.parametrize("explained", [True, False])
+async def test_after_a_refused_sale_the_next_one_looks_first(house: House, *, explained: bool) -> None:
+    trade = await house.protected()
+    if explained:
+        sold = await house.happens("broker_liquidation", option_symbol=house.occ)
+        house.theirs |= set(sold["order_ids"])
+    else:
+        await house.happens("exercise", option_symbol=house.occ)
+    await ended_close(house, trade["id"])
+    if explained:
+        await house.until(trade["id"], status="CLOSED", close_reason="CLOSED_AT_BROKER")
+        return
+    await ended_close(house, trade["id"])
+    assert any("none of it" in line for line in await house.story(trade["id"]))
+    after = await house.trade(trade["id"])
+    assert (after["status"], after["shown_qty"]) == ("FILLED", 0)
+    assert len([order for order in after["orders"] if order["role"] == "CLOSE"]) == 1
+    assert "shortfall" in await house.wrong(trade["id"])
 
 
 async def test_an_orphan_is_seen_again_and_cancelled(house: House) -> None:
