@@ -73,7 +73,9 @@ def send_by(view: View, moment: Moment) -> datetime:
 
 
 def _working(view: View, order: Order, moment: Moment) -> Step:
-    if order.confirmed_at is None or order.odd_since is not None:
+    # News may come before the answer, and of the entry alone: what waits behind it is known by its group only.
+    nameless = any(leg.broker_order_id is None and not leg.is_terminal for leg in view.by_tag(order.tag))
+    if order.confirmed_at is None or order.odd_since is not None or nameless:
         return read_or_wait(order, moment)
     if otoco.must_go(view, order):
         return cancel_or_read(order, moment)

@@ -194,6 +194,15 @@ def test_an_exit_that_executes_beside_a_working_entry_takes_the_group_down_at_on
     assert view.trade.realized_pnl == Decimal("-100.00")
 
 
+def test_news_of_the_entry_alone_leaves_its_exits_to_be_read_by_their_group() -> None:
+    report = shown((Word.OPEN, 0), Word.PENDING, Word.PENDING)
+    view = sent()
+    view = lifecycle.applied(view, reports_of(view.orders, replace(report, legs=report.legs[:1])), NOW)
+    assert view.entry_orders[-1].confirmed_at is not None
+    assert step(view, after_s=5) == Read("100")
+    assert step(seen(view, report, after_s=5), after_s=60) == Wait()
+
+
 def test_new_exits_of_a_pending_group_take_it_down_and_send_it_again() -> None:
     view = seen(sent(), shown((Word.OPEN, 0), Word.PENDING, Word.PENDING))
     view = lifecycle.repriced(view, Decimal("2.80"), Decimal("7.00"), NOW)
