@@ -11,9 +11,10 @@ import pytest
 from libs.broker.reports import PositionReport, Quote
 from libs.common.messages.vocabulary import OrderRole, OrderStatus
 from libs.market import products
-from services.orders import concerns, corrections, expiring, lifecycle, merging, oversold
+from services.orders import concerns, corrections, expiring, lifecycle, merging, oversold, repairing
 from services.orders.evidence import Known, Seen
 from services.orders.expiring import Phase, Truth
+from services.orders.repairing import Looked
 from services.orders.steps import Moment
 from services.orders.trade import View
 from tests.unit.orders.views import NOW, a_report, protected
@@ -173,6 +174,11 @@ def test_a_position_that_may_only_lag_is_no_proof(base: int | None) -> None:
 
 def test_what_another_trade_of_ours_holds_is_nobody_elses() -> None:
     assert looked_twice(based(0), shown(2, others=4), after=timedelta(hours=1)).held_qty == -2
+
+
+def test_no_more_is_bought_back_than_the_account_is_short_of() -> None:
+    held = (PositionReport(symbol=CALL, qty=Decimal(-1), cost_basis_usd=Decimal(0)),)
+    assert repairing.coverable_qty(based(1), Looked(held, ())) == 1
 
 
 # ── what was settled, and was not ────────────────────────────────────────────────────────────────────────────────────
