@@ -50,7 +50,6 @@ from services.orders.reading import reports_of
 from services.orders.steps import Moment
 from services.orders.store_requests import Account
 
-KILL = "kill"
 _log = log.get(__name__)
 
 Hook = Callable[[Unit, str], Awaitable[None]]
@@ -104,7 +103,7 @@ async def turn(deps: Deps, ctx: Context, *, engaged: bool) -> None:
             for hook in ENGAGED:
                 await hook(unit, ctx.user)
         await _tell(unit, ctx.user)
-        await unit.schedule(KILL, ctx.user, None, user=ctx.user)
+        await unit.schedule(saving.KILL, ctx.user, None, user=ctx.user)
 
 
 async def state(deps: Deps, username: str) -> KillState:
@@ -144,7 +143,7 @@ async def _tell(unit: Unit, username: str) -> None:
 # ── carried out ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@job(KILL, lease_s=30.0, concurrency=8, retry_s=1.0, retry_max_s=5.0)
+@job(saving.KILL, lease_s=30.0, concurrency=8, retry_s=1.0, retry_max_s=5.0)
 async def kill(work: Job, deps: Deps) -> timedelta | None:
     """Go on with one user's switch: begin what may begin, confirm what was cancelled, tell what moved."""
     username, waits = work.user or work.key, deps.settings.order_waits

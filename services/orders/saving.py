@@ -21,6 +21,8 @@ _NAKED = METRICS.histogram(
 
 ADVANCE = "advance"
 """The job that drives one trade."""
+KILL = "kill"
+"""The job of one user's kill switch."""
 
 
 async def save(unit: Unit, before: View | None, after: View, moment: Moment, *, lease_s: float | None = None) -> View:
@@ -69,6 +71,8 @@ async def _recovered(unit: Unit, found: recovering.Recovered, moment: Moment) ->
         for other_id in await store_contract.ask_entries_away(unit, trade):
             await unit.schedule(ADVANCE, other_id, None, user=trade.username, replace=False)
     await save(unit, found.born, held, moment)
+    # What a kill switch took up may surface long after it was released: it is ended all the same.
+    await unit.schedule(KILL, trade.username, None, user=trade.username, replace=False)
     await unit.schedule(ADVANCE, trade.id, None, user=trade.username, replace=False)
     return found.old
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -12,11 +13,22 @@ from libs.common.ids import new_id
 from libs.common.messages.orders import CloseTrade, Entry, WithdrawTrade
 from libs.common.messages.safety import KillAction, KillSwitch
 from libs.common.messages.vocabulary import EntryType
-from libs.common.testing import eventually
-from services.orders import handlers_safety
+from libs.common.testing import TestDatabase, eventually
+from services.orders import handlers_safety, kills
 from tests.integration.orders.checker import check
-from tests.integration.orders.house import House
-from tests.integration.orders.switching import LISTS, engage, listed, release, state, told, until_listed
+from tests.integration.orders.house import QUICK, House, a_house
+from tests.integration.orders.switching import (
+    LISTS,
+    engage,
+    listed,
+    nothing_fires_on_release,
+    release,
+    state,
+    told,
+    trades,
+    until_listed,
+)
+from tests.integration.orders.trials import Mark, Observer
 
 pytestmark = pytest.mark.integration
 
@@ -118,3 +130,66 @@ async def test_somebody_elses_switch_is_not_mine(house: House) -> None:
     assert not (await state(house)).engaged
     assert (await house.trade(held["id"]))["status"] == "FILLED"
     await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=held["id"], version=held["version"]))
+
+
+async def test_an_entry_whose_intent_was_stored_before_is_not_sent(database: TestDatabase, world: str) -> None:
+    observer = Observer()
+    async with a_house(database, world, beats=observer) as house:
+
+        async def turn() -> None:
+            await kills.turn(house.deps, house.context(), engaged=True)
+
+        observer.arm(Mark("orders.place.intent", 1), turn)
+        command = house.placing()
+        with pytest.raises(KillSwitchOn):
+            await house.ask(command)
+        assert await house.sim.writes(house.account_id) == []
+        [trade] = await trades(house)
+        assert (trade["status"], trade["close_reason"], trade["filled_qty"]) == ("CLOSED", "KILL_SWITCH", 0)
+        with pytest.raises(KillSwitchOn):
+            await house.ask(command)
+        await nothing_fires_on_release(house)
+
+
+async def lost(house: House) -> str:
+    """Place an entry whose answer is lost, at a broker whose lists leave it out."""
+    await house.fault("empty_list", method="GET", path=r"/orders$", times=1000)
+    await house.fault("drop_after", path=r"/orders$")
+    return str((await house.ask(house.placing(entry=LOW, sl_price=None))).json()["id"])
+
+
+async def test_an_unknown_entry_is_listed_and_ended_as_soon_as_it_is_found(database: TestDatabase, world: str) -> None:
+    async with a_house(database, world, waits=replace(QUICK, look_gap_entry_s=30)) as house:
+        trade_id = await lost(house)
+        await engage(house)
+        found = await until_listed(house, unknown=1)
+        assert found.unknown[0].trade_id == trade_id
+        await house.sim.clear_faults(house.account_id)
+        await house.until(trade_id, status="CLOSED", close_reason="KILL_SWITCH", filled_qty=0, within_s=20)
+        await nothing_fires_on_release(house)
+
+
+@pytest.mark.parametrize("released", [False, True], ids=["engaged", "released"])
+async def test_what_surfaces_of_an_entry_taken_for_never_placed_is_sold(house: House, *, released: bool) -> None:
+    trade_id = await lost(house)
+    await engage(house)
+    await house.until(trade_id, status="CLOSED", reason="not_placed")
+    if released:
+        await release(house)
+    await house.sim.clear_faults(house.account_id)
+    await house.pin("3.30", "3.40")
+    await house.sync()
+    found = await house.recovered(trade_id)
+    await house.until(found["id"], status="CLOSED", close_reason="KILL_SWITCH", within_s=20)
+    await nothing_fires_on_release(house)
+
+
+async def test_a_sale_that_is_refused_is_told_protected_again_and_tried_again(house: House) -> None:
+    held = await house.protected()
+    await house.fault("reject_later", path=r"/orders$", delay_ms=0)
+    await engage(house)
+    found = await until_listed(house, failed=1)
+    assert "OmsInternalError" in found.failed[0].reason
+    await house.until(held["id"], status="CLOSED", close_reason="KILL_SWITCH", within_s=20)
+    await until_listed(house)
+    await nothing_fires_on_release(house)
