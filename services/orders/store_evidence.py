@@ -14,6 +14,11 @@ _HELD = """
  from orders.broker_orders o where o.trade_id = t.id)
 """
 
+_SHOWN = f"""
+case when t.successor_occ is null then least({_HELD} - t.settled_qty, coalesce(t.shown_qty, 1000000000)) else 0 end
+"""
+"""What the broker is expected to show: what a look found missing is told of its own trade, and doubts no other."""
+
 _KNOWN = f"""
 select json_build_object(
     'orders', (
@@ -27,7 +32,7 @@ select json_build_object(
     'holdings', (
         select coalesce(json_object_agg(h.occ_symbol, h.qty), '{{}}')
         from (
-            select t.occ_symbol, sum({_HELD} - t.settled_qty) as qty
+            select t.occ_symbol, sum({_SHOWN}) as qty
             from orders.trades t
             where t.username = $1 and t.status <> 'CLOSED' and t.id <> $4
             and t.broker_mode = $2 and t.account_id = $3

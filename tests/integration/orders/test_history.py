@@ -82,6 +82,16 @@ async def test_positions_that_are_only_not_shown_are_not_sold_by_an_old_sale_of_
     assert (await house.trade(trade["id"]))["status"] == "FILLED"
 
 
+async def test_what_is_known_to_be_missing_leaves_no_other_write_unknown(house: House) -> None:
+    trade = await house.protected()
+    await house.happens("exercise", option_symbol=house.occ)
+    await house.repair(trade["id"], Finding.VANISHED)
+    await house.until(trade["id"], telling=True, shown_qty=0)
+    await house.fault("drop_before", path=r"/accounts/[^/]+/orders$")
+    other = await house.ask(house.placing(strike=house.contract.strike + 5, qty=1, sl_price=None, tp_price=None))
+    await house.until(other.json()["id"], status="CLOSED", reason="not_placed")
+
+
 async def test_a_person_names_the_order_that_sold_them(house: House) -> None:
     trade, order_id = await sold_yesterday(house)
     await house.sim.control("toggles", history="never")
