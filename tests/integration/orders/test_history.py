@@ -83,8 +83,8 @@ async def test_positions_that_are_only_not_shown_are_not_sold_by_an_old_sale_of_
 
 
 async def test_what_is_known_to_be_missing_leaves_no_other_write_unknown(house: House) -> None:
-    trade = await house.protected()
-    await house.happens("exercise", option_symbol=house.occ)
+    trade, _ = await sold_yesterday(house)
+    await house.sim.control("toggles", history="never")
     await house.repair(trade["id"], Finding.VANISHED)
     await house.until(trade["id"], telling=True, shown_qty=0)
     await house.fault("drop_before", path=r"/accounts/[^/]+/orders$")
