@@ -15,6 +15,7 @@ from deploy.local.demo import add_user
 from deploy.local.keyring import open_keyring
 from deploy.local.layout import PROJECT, Layout
 from deploy.local.problem import StackProblem
+from deploy.local.rotation import rotate
 from deploy.local.services import Addresses, parse_replicas, service_environment
 from deploy.local.stack import Options
 from deploy.local.state import alive, load_state
@@ -58,7 +59,26 @@ def _run(chosen: argparse.Namespace) -> int:
         case "logs":
             return logs.show_logs(layout, chosen.service, lines=chosen.lines, follow=not chosen.no_follow)
         case _:
+            return _administer(layout, chosen)
+
+
+def _administer(layout: Layout, chosen: argparse.Namespace) -> int:
+    match chosen.command:
+        case "rotate-keys":
+            rotate(layout, _say)
+            return 0
+        case "dead":
+            # Brings the NATS library along, which `status` and `down` do without.
+            from deploy.local.dead import show_or_replay  # noqa: PLC0415
+
+            return show_or_replay(layout, getattr(chosen, "id", None), _say)
+        case _:
             return _add_user(layout, chosen)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _options(chosen: argparse.Namespace, data_dir: Path) -> Options:
@@ -120,6 +140,12 @@ def _parser() -> argparse.ArgumentParser:
     followed.add_argument("service", nargs="?", help="only this part")
     followed.add_argument("--lines", type=int, default=20, help="begin with the last lines (20)")
     followed.add_argument("--no-follow", action="store_true", help="print them and return")
+    commands.add_parser("rotate-keys", parents=[common], help="seal the brokers' tokens with a new key, while it runs")
+    dead = commands.add_parser("dead", help="messages that could not be handled")
+    letters = dead.add_subparsers(dest="action", required=True, metavar="ACTION")
+    letters.add_parser("list", parents=[common], help="list them, the oldest first")
+    again = letters.add_parser("replay", parents=[common], help="hand one to its readers again")
+    again.add_argument("id", type=int, help="its number in the list")
     commands.add_parser("test", help="all tests on a throw-away stack; arguments go to pytest", add_help=False)
     commands.add_parser("check", parents=[common], help="linters, types and generated files")
     commands.add_parser("bench", help="benchmarks", add_help=False)

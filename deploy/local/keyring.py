@@ -25,6 +25,8 @@ class Keyring:
     backup_database_password: str = field(repr=False)
     database_passwords: dict[str, str] = field(repr=False)
     nats_passwords: dict[str, str] = field(repr=False)
+    rotation: str = ""
+    """How far a change of the key to the tokens is."""
 
 
 def open_keyring(layout: Layout) -> Keyring:
@@ -39,10 +41,31 @@ def open_keyring(layout: Layout) -> Keyring:
     return Keyring(**known)
 
 
+def draw_key() -> str:
+    """Draw a key to the brokers' tokens."""
+    # 32 random bytes in URL-safe base64: the form of a Fernet key.
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def encryption_keys(layout: Layout) -> list[str]:
+    """Return the keys to the tokens, the one that seals first."""
+    return open_keyring(layout).encryption_key.split(",")
+
+
+def rotation_of(layout: Layout) -> str:
+    """Say how far a rotation of the keys is; empty when none is going on."""
+    return open_keyring(layout).rotation
+
+
+def keep_encryption_keys(layout: Layout, keys: list[str], *, rotation: str) -> None:
+    """Replace the keys to the tokens and note how far their rotation is, in one step."""
+    known = {"encryption_key": ",".join(keys), "rotation": rotation}
+    write_json(layout.secrets_file, {**read_json(layout.secrets_file), **known})
+
+
 def _draw() -> Keyring:
     return Keyring(
-        # 32 random bytes in URL-safe base64: the form of a Fernet key.
-        encryption_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        encryption_key=draw_key(),
         nats_admin_password=secrets.token_urlsafe(24),
         nats_operator_password=secrets.token_urlsafe(24),
         bots_issuer_seed=issuer.draw(),

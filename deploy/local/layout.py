@@ -53,6 +53,11 @@ class Layout:
         return self.data_dir / "secrets.json"
 
     @property
+    def rotation_dir(self) -> Path:
+        """Locked by whoever changes the key to the tokens."""
+        return self.data_dir / "rotation"
+
+    @property
     def ports_file(self) -> Path:
         """The ports of last time."""
         return self.data_dir / "ports.json"
@@ -106,6 +111,8 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     with os.fdopen(descriptor, "w") as out:
         json.dump(document, out, indent=2)
+        out.flush()
+        os.fsync(out.fileno())
     Path(name).replace(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -108,7 +108,8 @@ class ProgramPart:
     port: int
     log: Path
     argv: Sequence[str | os.PathLike[str]]
-    env: Mapping[str, str]
+    env: Mapping[str, str] | Callable[[], Mapping[str, str]]
+    """Asked at every start where it may change while the stack runs."""
     cwd: Path
     ready_path: str
     stop_signal: signal.Signals = signal.SIGTERM
@@ -121,7 +122,8 @@ class ProgramPart:
                 f"port {self.port} on {LOOPBACK} is taken by another program",
                 "stop that program, or choose another with --port" if self.name == "gateway" else "try again",
             )
-        return Child.spawn(self.name, self.argv, log=self.log, env=self.env, cwd=self.cwd)
+        env = self.env() if callable(self.env) else self.env
+        return Child.spawn(self.name, self.argv, log=self.log, env=env, cwd=self.cwd)
 
     async def ready(self) -> bool:
         """Whether its readiness route says 200."""

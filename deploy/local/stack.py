@@ -219,7 +219,8 @@ class Stack:
             port=port,
             log=self._layout.log_of(name),
             argv=[python(), "-m", f"services.{service}"],
-            env=service_environment(service, self._keyring, self._addresses, http_port=port),
+            # Read again at every start: the keys to the tokens may have been rotated.
+            env=lambda: service_environment(service, open_keyring(self._layout), self._addresses, http_port=port),
             cwd=PROJECT,
             ready_path="/readyz",
         )

@@ -77,6 +77,18 @@ returning key_version::text
 """
 
 
+_SEALED = """
+select coalesce(json_agg(json_build_array(account_key, token_ciphertext) order by account_key), '[]')::text
+from (select account_key, token_ciphertext from orders.credentials
+      where token_ciphertext is not null and account_key > $1 order by account_key limit $2) page
+"""
+
+_SEAL_AGAIN = """
+update orders.credentials set token_ciphertext = $3 where account_key = $1 and token_ciphertext = $2
+returning account_key
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """How an account was stored."""
@@ -187,3 +199,13 @@ async def forget_token(unit: Unit, key: str) -> int | None:
     """Forget an account's token and return the row's version; None when there is none. The row stays its user's."""
     version = await unit.json(_FORGET, key)
     return None if version is None else int(version)
+
+
+async def sealed_after(unit: Unit, key: str, limit: int) -> list[tuple[str, str]]:
+    """Return accounts of all users with their sealed tokens, in the order of their keys, from after `key`."""
+    return [(found, cipher) for found, cipher in rows.loads(await unit.json(_SEALED, key, limit) or b"[]")]
+
+
+async def seal_again(unit: Unit, key: str, before: str, after: str) -> bool:
+    """Replace a ciphertext by one of the same token; False when the token was renewed or taken away meanwhile."""
+    return await unit.json(_SEAL_AGAIN, key, before, after) is not None

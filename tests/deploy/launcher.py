@@ -33,6 +33,26 @@ class Launcher:
             timeout=within_s,
         )
 
+    def administer(self, *words: str, typed: str = "", within_s: float = 150) -> subprocess.CompletedProcess[str]:
+        """Run a command of several words, and type into it."""
+        return subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "deploy.local",
+                *words,
+                *(["--password-stdin"] if typed else []),
+                "--data",
+                str(self.data_dir),
+            ],
+            input=typed or None,
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=PROJECT,
+            timeout=within_s,
+        )
+
     def up(self) -> subprocess.CompletedProcess[str]:
         return self.run("up", "--detach", "--port", str(self.port))
 

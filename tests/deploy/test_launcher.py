@@ -11,12 +11,15 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from deploy.local.child import wait_until
-from deploy.local.layout import PROJECT
+from deploy.local.keyring import encryption_keys
+from deploy.local.layout import PROJECT, Layout
+from deploy.local.probe import request_json
 from tests.deploy.launcher import Launcher
 
 pytestmark = pytest.mark.integration
@@ -78,6 +81,44 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(stack: Launcher, tmp_
     assert f"port {stack.port}" in refused.stdout
     assert "--port" in refused.stdout
     assert other.processes() == []
+
+
+def ask(stack: Launcher, method: str, path: str, body: dict[str, Any] | None = None, cookie: str = "") -> Any:
+    status, document, _ = request_json(stack.port, method, path, body or {}, cookie=cookie)
+    assert status == 200, (status, document)
+    return document
+
+
+def test_the_key_to_the_tokens_is_rotated_twice_while_it_runs_and_every_token_opens(stack: Launcher) -> None:
+    _, _, cookie = request_json(stack.port, "POST", "/api/auth/login", stack.status()["demo"])
+    account = ask(stack, "GET", "/api/settings", cookie=cookie)["account_id"]
+    layout = Layout(stack.data_dir)
+    drawn = [encryption_keys(layout)]
+    for _ in range(2):
+        done = stack.administer("rotate-keys")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "the old key is gone" in done.stdout
+        drawn.append(encryption_keys(layout))
+        asked = {"broker_mode": "PAPER", "account_id": account}
+        assert ask(stack, "POST", "/api/settings/credentials/test", asked, cookie)["ok"] is True
+    assert [len(keys) for keys in drawn] == [1, 1, 1]
+    assert len({keys[0] for keys in drawn}) == 3
+    assert stack.all_ready()
+
+
+def test_dead_letters_are_listed_and_an_unknown_one_is_named(stack: Launcher) -> None:
+    assert stack.administer("dead", "list").stdout == "no dead letters\n"
+    refused = stack.administer("dead", "replay", "7")
+    assert refused.returncode == 1
+    assert "there is no dead letter 7" in refused.stderr
+
+
+def test_users_are_added_and_a_second_of_the_name_is_refused(stack: Launcher) -> None:
+    added = stack.administer("users", "add", "olga", "--admin", typed="correct horse battery\n")
+    assert (added.returncode, added.stdout) == (0, "added olga as administrator\n"), added.stderr
+    again = stack.administer("users", "add", "olga", typed="correct horse battery\n")
+    assert again.returncode == 1
+    assert "olga is taken" in again.stderr
 
 
 @pytest.mark.faults

@@ -21,6 +21,8 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     "services/monitor/handlers.py": frozenset({"on_marks"}),
     # An account is unique across users, which only somebody who sees all of them can hold to.
     "services/orders/accounts.py": frozenset({"_opened_paper"}),
+    # The operator changes the key of everybody's tokens.
+    "services/orders/admin.py": frozenset({"_sweep"}),
     "services/orders/credentials.py": frozenset({"kept"}),
     # Marks in one statement for all holders; what must be watched, asked by the system; whatever a crash left behind.
     "services/orders/marks.py": frozenset({"on_marks"}),
