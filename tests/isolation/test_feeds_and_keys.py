@@ -13,7 +13,7 @@ import pytest
 
 from services.gateway.api import document
 from tests.isolation.conftest import Ann
-from tests.isolation.test_routes import BODIES, METHODS
+from tests.isolation.test_routes import BODIES, METHODS, filled
 from tests.journey.stack import Stack
 from tests.journey.trader import Json, Trader, eventually
 
@@ -96,7 +96,8 @@ def test_a_reading_key_looks_and_does_nothing_else(stack: Stack, ann: Ann) -> No
         assert client.get("/api/trades").status_code == 200
         assert client.get("/api/keys").status_code == 403
         for method, path in UNSAFE:
-            there = path.replace("{id}", ann.key_id if "keys" in path else ann.held["id"])
+            found = ann.account_id if "account" in path else ann.key_id if "keys" in path else ann.held["id"]
+            there = filled(path, found)
             body = FITTING.get((method, path))
             answer = client.request(method, there, json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), f"{method} {path} {answer.text}"
@@ -109,7 +110,7 @@ def test_a_trading_key_changes_no_account_and_sees_no_one_else(stack: Stack, ann
         for method, path in UNSAFE:
             if path.startswith(FOR_TRADING_KEYS):
                 continue
-            answer = client.request(method, path.replace("{id}", made["id"]), json=FITTING.get((method, path)))
+            answer = client.request(method, filled(path, made["id"]), json=FITTING.get((method, path)))
             assert answer.status_code == 403, f"{method} {path} {answer.text}"
         assert client.get(f"/api/trades/{ann.held['id']}").status_code == 404
         answer = client.get("/api/trades", headers={"Cookie": f"bookend_session={session_of(ann.trader)}"})

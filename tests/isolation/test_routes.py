@@ -50,12 +50,19 @@ def hers(ann: Ann, path: str) -> list[str]:
         return [ann.held["id"], ann.closed["id"]]
     if path.startswith("/api/signals/"):
         return [ann.signal_id]
+    if path.startswith("/api/settings/credentials/"):
+        return [ann.account_id]
     return {"/api/keys/{id}": [ann.key_id], "/api/notifications/trades/{id}/read": [ann.line_id]}[path]
+
+
+def filled(path: str, found: str) -> str:
+    """Put an id, or an account's, into a path."""
+    return path.replace("{broker_mode}", "PAPER").replace("{account_id}", found).replace("{id}", found)
 
 
 def try_it(trader: Trader, method: str, path: str, found: str) -> httpx.Response:
     """Send a request that would be carried out if `found` were the caller's own."""
-    return trader.call(method.upper(), path.replace("{id}", found), BODIES.get((method, path)), key=uuid.uuid4().hex)
+    return trader.call(method.upper(), filled(path, found), BODIES.get((method, path)), key=uuid.uuid4().hex)
 
 
 def shape(answer: httpx.Response, found: str) -> Any:
@@ -77,7 +84,7 @@ def test_there_are_routes_to_try() -> None:
 @pytest.mark.parametrize(("method", "path"), OF_SOMEBODY)
 def test_anothers_id_is_answered_like_one_that_never_was(method: str, path: str, ann: Ann, bob: Trader) -> None:
     for found in hers(ann, path):
-        random = str(uuid.uuid4())
+        random = uuid.uuid4().hex
         other, never = try_it(bob, method, path, found), try_it(bob, method, path, random)
         assert other.status_code == 404, f"{other.status_code} {other.text}"
         assert shape(other, found) == shape(never, random)
