@@ -246,3 +246,27 @@ async def test_who_waits_when_the_process_ends_hears_that_nothing_was_sent() -> 
         budgets[0].close()
         assert await waiting is False
         store.open.set()
+
+
+async def test_what_is_left_counts_what_others_took_and_the_next_minute_once_it_is_near() -> None:
+    store, clock = Store(), ManualClock()
+    async with processes(2, store, clock) as (one, other):
+        assert await one.left(TOKEN, TRADING, Priority.EXIT, 10) == 50
+        assert await count_granted([other], 12, TRADING, Priority.EXIT) == 12
+        # What was taken ahead is in the other's hands, and may be used by nobody else.
+        assert await one.left(TOKEN, TRADING, Priority.EXIT, 10) == 50 - store.used(TRADING)
+        assert await other.left(TOKEN, TRADING, Priority.EXIT, 10) == 50 - 12
+        assert await one.left(TOKEN, TRADING, Priority.ENTRY, 10) == 30 - store.used(TRADING)
+        clock.advance(timedelta(seconds=51))
+        assert await one.left(TOKEN, TRADING, Priority.EXIT, 10) == 50 - store.used(TRADING) + 50
+
+
+async def test_while_the_others_cannot_be_asked_only_this_processs_share_is_left() -> None:
+    store = Store()
+    async with processes(1, store, ManualClock()) as (one,):
+        store.reachable = False
+        assert await one.left(TOKEN, TRADING, Priority.EXIT, 10) == 12
+        await one.take(TOKEN, TRADING, Priority.EXIT)
+        assert await one.left(TOKEN, TRADING, Priority.EXIT, 10) == 11
+        store.reachable, store.fails = True, True
+        assert await one.left(TOKEN, TRADING, Priority.EXIT, 10) == 11
