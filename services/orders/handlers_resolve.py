@@ -27,6 +27,7 @@ from services.orders import (
     saving,
     sights,
     store,
+    store_contract,
     store_evidence,
     store_requests,
 )
@@ -145,6 +146,10 @@ async def _store(command: ResolveTrade, ctx: Context, deps: Deps, found: _Found)
         if found.report is not None:
             # Somebody else may have adopted it since it was read.
             found = replace(found, owner=await store_evidence.owner_of(unit, loaded.view.trade, found.report.id))
+        if found.looks is not None:
+            # Nor is one sale the end of two trades: what others have taken is read again.
+            taken = await store_contract.beside(unit, loaded.view.trade, locks=True)
+            found = replace(found, looks=(found.looks[0].beside_of(taken), found.looks[1].beside_of(taken)))
         moment = deps.moment(loaded)
         view = _judged(command, loaded.view, found, ctx, moment)
         await saving.save(unit, loaded.view, view, moment)
