@@ -35,7 +35,7 @@ SIGNED_IN = [(method, path) for method, path, needs in ALL if needs]
 UNSAFE = [(method, path) for method, path in SIGNED_IN if method not in SAFE]
 PUBLIC_UNSAFE = [(method, path) for method, path, needs in ALL if not needs and method not in SAFE]
 
-LOOKING = frozenset({"/api/notifications/trades/read-all", "/api/notifications/trades/{id}/read", "/api/trades/check"})
+LOOKING = frozenset({"/api/notifications/trades/read-all", "/api/notifications/trades/{id}/read"})
 """Unsafe in method only: whoever may look may do it."""
 ADMINISTRATION = ("/api/keys", "/api/audit", "/api/settings/", "/api/auth/password")
 SIGNALS_ONLY = frozenset({("post", "/api/signals")})
