@@ -96,7 +96,7 @@ def _refuse_contradictions(settings: TradingSettings, changes: dict[str, Any]) -
             f"heat_limit_pct must be at most 100, was {settings.heat_limit_pct}: no account can lose more than it has",
         ),
         (
-            {"daily_loss_limit", "account_balance"},
+            {"daily_loss_limit"},
             loss <= balance,
             f"daily_loss_limit must be at most account_balance {balance}, was {loss}",
         ),

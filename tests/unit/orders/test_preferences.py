@@ -19,7 +19,10 @@ from services.orders.preferences import TradingSettings, changed
         ({"account_balance": "NaN"}, "account_balance: input should be a finite number"),
         ({"account_balance": "1e20"}, "account_balance: "),
         ({"daily_loss_limit": "5000.01"}, "daily_loss_limit must be at most account_balance 5000.00, was 5000.01"),
-        ({"account_balance": "100"}, "daily_loss_limit must be at most account_balance 100, was 150.00"),
+        (
+            {"account_balance": "100", "daily_loss_limit": "101"},
+            "daily_loss_limit must be at most account_balance 100, was 101",
+        ),
         ({"daily_loss_limit": "-5"}, "daily_loss_limit: input should be greater than or equal to 0"),
         ({"heat_limit_pct": "101"}, "heat_limit_pct must be at most 100, was 101"),
         ({"heat_limit_pct": "0"}, "heat_limit_pct: input should be greater than 0"),
