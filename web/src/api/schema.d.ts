@@ -491,7 +491,7 @@ export interface paths {
         put?: never;
         /**
          * Resolve Trade
-         * @description Settle an order that evidence could not: 409 when none is unknown, 422 when what was said does not fit.
+         * @description Settle an order that evidence could not, or contracts that are gone: 409 when none are, 422 when it does not fit.
          */
         post: operations["resolve_trade"];
         delete?: never;
