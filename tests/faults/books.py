@@ -182,9 +182,9 @@ async def _bus(url: str) -> tuple[Counter[str], dict[str, int]]:
     try:
         stream = client.jetstream(timeout=5)
         unread = {}
-        for durable in DURABLES:
-            told = await stream.consumer_info(EVENTS, durable)
-            unread[durable] = (told.num_pending or 0) + (told.num_ack_pending or 0)
+        for name, durable in DURABLES.items():
+            told = await stream.consumer_info(durable.stream, name)
+            unread[name] = (told.num_pending or 0) + (told.num_ack_pending or 0)
         counted: Counter[str] = Counter()
         config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, headers_only=True)
         pull = await stream.pull_subscribe("evt.>", stream=EVENTS, config=config)
