@@ -148,5 +148,5 @@ async def withdraw_trade(caller: Trader, trade_id: Id, key: IdempotencyKey) -> R
 
 @router.post("/{id}/resolve", response_model=Trade, responses=RESOLVED)
 async def resolve_trade(caller: Trader, trade_id: Id, key: IdempotencyKey, body: ResolveBody) -> Response:
-    """Settle an order that evidence could not, or contracts that are gone: 409 when none are, 422 when it does not fit."""
+    """Settle what evidence could not, an order or contracts gone: 409 when there is none, 422 when it does not fit."""
     return await caller.ask(ResolveTrade(idempotency_key=key, trade_id=trade_id, **body.model_dump()))

@@ -491,7 +491,7 @@ export interface paths {
         put?: never;
         /**
          * Resolve Trade
-         * @description Settle an order that evidence could not, or contracts that are gone: 409 when none are, 422 when it does not fit.
+         * @description Settle what evidence could not, an order or contracts gone: 409 when there is none, 422 when it does not fit.
          */
         post: operations["resolve_trade"];
         delete?: never;
