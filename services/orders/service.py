@@ -86,6 +86,7 @@ def build(settings: Settings) -> Service:
         background=(
             _standing_jobs,
             counting.count_unknown,
+            counting.count_unreadable,
         ),
     )
 

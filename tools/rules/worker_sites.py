@@ -16,7 +16,7 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     "services/gateway/upkeep.py": frozenset({"check_rights", "plan", "forget"}),
     # What operators count, of everybody.
     "services/monitor/counting.py": frozenset({"count_incidents"}),
-    "services/orders/counting.py": frozenset({"count_unknown"}),
+    "services/orders/counting.py": frozenset({"count_unknown", "unreadable"}),
     # Marks: one batch touches every holder.
     "services/monitor/handlers.py": frozenset({"on_marks"}),
     # An account is unique across users, which only somebody who sees all of them can hold to.

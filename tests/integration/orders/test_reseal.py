@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.messages.vocabulary import BrokerMode
 from libs.common.vault import Vault, new_key
-from services.orders import admin, credentials
+from services.orders import admin, counting, credentials
 from tests.integration.orders.house import KEY, House
 
 pytestmark = pytest.mark.integration
@@ -86,6 +86,7 @@ async def test_a_token_that_no_key_opens_is_named_and_left_as_it_is(house: House
     foreign = Vault(new_key()).seal("x", key)
     async with house.admin() as connection:
         await connection.execute("update orders.credentials set token_ciphertext = $1", foreign)
+    assert await counting.unreadable(house.deps) == 1
     told = await admin.reseal(house.db, Vault(f"{new_key()},{KEY}"))
     assert (told.done, told.left, told.unreadable) == (0, 0, [key])
     assert (await stored(house))[key] == foreign
