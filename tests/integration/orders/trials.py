@@ -35,6 +35,10 @@ RARE = ("orders.send.", "orders.cancel.", "orders.intent", "orders.place")
 """Marks around writes: every one of them is tried; of those around reads the first of a kind."""
 
 
+ENDS_WITHIN_S = 60.0
+"""How long a process that has lost its claim may take to stop."""
+
+
 class Mark(NamedTuple):
     """The nth beat of a name."""
 
@@ -297,7 +301,8 @@ async def is_late(lane: Lane, flow: Flow, mark: Mark) -> bool:
         await flow.end(other, late.play)
         before = await other.sim.writes(other.account_id)
         late.observer.thaw()
-        await late.process
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            await late.process
         assert await other.sim.writes(other.account_id) == before, "a process past its claim wrote"
         await ends_right(flow, other, late.play)
         return late.observer.reached.is_set()
