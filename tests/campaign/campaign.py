@@ -42,10 +42,18 @@ ENVIRONMENT = {
 WIDE = {
     "max_positions": 1000, "account_balance": "10000000", "daily_loss_limit": "9000000", "heat_limit_pct": "100",
     "partial_entry_grace_s": 1, "repair_delay_s": 1, "no_entry_before_expiry_min": 10,
+    "signal_mode": "auto",
 }  # fmt: skip
 SETTINGS: tuple[Json, ...] = (
     WIDE,
-    WIDE | {"naked_policy": "flatten", "otoco": "limit_entries", "max_positions": 12, "max_contracts": 3},
+    WIDE
+    | {
+        "naked_policy": "flatten",
+        "otoco": "limit_entries",
+        "max_positions": 12,
+        "max_contracts": 3,
+        "signal_mode": "review",
+    },
     WIDE | {"expiry_flatten_min": 0, "stop_limit_offset": "0.30"},
 )
 """Each person's; what they differ in is what the order path makes of it."""

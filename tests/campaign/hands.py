@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 import httpx
@@ -16,6 +18,7 @@ from tests.campaign.script import Life, Move
 from tests.journey.stack import Simulator
 from tests.journey.trader import Json, Trader, eventually
 
+SIGNAL_LASTS = timedelta(seconds=60)
 FILL_S = 6.0
 """How long a hand waits for its trade to be as its next move needs it; then it goes on as things are."""
 
@@ -77,7 +80,7 @@ class Hand:
         ask = Decimal(contract["ask"])
         body: Json = {name: contract[name] for name in ("ticker", "option_type", "strike", "expiry")}
         body |= {"account_id": self.account, "qty": life.qty, "entry": {"type": "market"}}
-        if life.entry != "market":
+        if life.entry.startswith("limit"):
             factor = Decimal("1.05") if life.entry == "limit_at" else Decimal("0.85")
             body["entry"] = {"type": "limit", "limit_price": _cents(ask * factor)}
         if life.exits in ("both", "stop"):
@@ -86,7 +89,19 @@ class Hand:
             body["tp_price"] = _cents(ask * Decimal("1.5"))
         with _ignored():
             self.world.release(contract["occ_symbol"])
+        if life.entry == "signal":
+            return self._publish(body, insists=not life.walks_away)
         return self.ledger.ask(self.trader, "/api/trades", body, self.over, insists=not life.walks_away)
+
+    def _publish(self, body: Json, *, insists: bool) -> Asked:
+        """Let a bot publish a signal for it; where its person approves each first, he does."""
+        ends = datetime.now(UTC) + SIGNAL_LASTS
+        body |= {"v": 1, "signal_id": uuid.uuid4().hex, "expires_at": ends.isoformat()}
+        asked = self.ledger.ask(self.trader, "/api/signals?bot=scan", body, self.over, insists=insists)
+        if asked.last.get("state") == "pending":
+            self.done["approve"] += 1
+            return self.ledger.ask(self.trader, f"/api/signals/{asked.last['id']}/approve", {}, self.over)
+        return asked
 
     def _wait(self, trade_id: str, holds: Callable[[Json], bool], within_s: float) -> Json | None:
         """Read a trade until it holds; returns it as last seen, whether or not."""
