@@ -147,8 +147,9 @@ async def _read(database_url: str, nats_url: str) -> Books:
             "select trade_id, realized_pnl, close_reason, was_held from forensics.outcomes"
         )
         closed = await connection.fetch(
-            "select id, realized_pnl + (select coalesce(sum(amount_usd), 0) from orders.corrections where trade_id = t.id)"
-            " as realized_pnl, close_reason, close_price, qty, filled_qty from orders.trades t where status = 'CLOSED'"
+            "select id, close_reason, close_price, qty, filled_qty, realized_pnl + ("
+            "  select coalesce(sum(amount_usd), 0) from orders.corrections where trade_id = t.id) as realized_pnl"
+            " from orders.trades t where status = 'CLOSED'"
         )
         on_stream, unread = await _bus(nats_url)
     finally:
