@@ -42,6 +42,8 @@ JOB = "signal"
 INLINE_S = 5.0
 """How long whoever asked for a signal's placement goes on with it before its job does."""
 AGAIN = timedelta(seconds=0.5)
+TRIED_FOR = timedelta(seconds=60)
+"""How long a placement that could not be begun is tried: the price it was decided at grows old."""
 
 _log = log.get(__name__)
 
@@ -136,7 +138,7 @@ async def _placed(deps: Deps, signal: Signal) -> tuple[Signal, timedelta | None]
     except IdempotencyInProgress:
         return signal, AGAIN
     except (UpstreamUnavailable, OutcomeUnknown, Expired) as error:
-        if "trade_id" not in error.extra and not await _is_late(deps, signal):
+        if "trade_id" not in error.extra and not _is_late(deps, signal):
             _log.info("signal_waits", id=signal.id, code=error.code, detail=error.detail)
             return signal, AGAIN
         return await _concluded(deps, signal, error)
@@ -147,13 +149,17 @@ async def _placed(deps: Deps, signal: Signal) -> tuple[Signal, timedelta | None]
     await deps.beats.at("orders.signal.placed")
     trade = reply.json()
     entry = [order for order in trade["orders"] if order["role"] == "ENTRY"][-1]
-    if entry["status"] in (OrderStatus.INTENT, OrderStatus.SENT):
+    unclear = entry["status"] in (OrderStatus.INTENT, OrderStatus.SENT)
+    if unclear or (entry["status"] == OrderStatus.UNKNOWN and not _is_late(deps, signal)):
+        # Evidence settles it, mostly within the minute; a trade that stays unknown is told as one, it may have been.
         return signal, AGAIN
     return await _concluded(deps, signal, None, trade["id"])
 
 
-async def _is_late(deps: Deps, signal: Signal) -> bool:
-    return signal.expires_at is not None and deps.clock.now() >= signal.expires_at
+def _is_late(deps: Deps, signal: Signal) -> bool:
+    """Say whether the time is over in which what went wrong may go right."""
+    until = (signal.decided_at or signal.received_at) + TRIED_FOR
+    return deps.clock.now() >= (until if signal.expires_at is None else min(until, signal.expires_at))
 
 
 async def _concluded(

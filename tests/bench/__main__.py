@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import actions, cycle, limits, live_feed, naked, reconcile, recovery, start, trade_list
+from tests.bench import actions, cycle, limits, live_feed, naked, reconcile, recovery, signals, start, trade_list
 from tests.bench.report import Report
 from tests.journey.stack import Stack
 
@@ -23,6 +23,7 @@ ALL = {
     "reconcile": reconcile.measure,
     "recovery": recovery.measure,
     "feed": live_feed.measure,
+    "signals": signals.measure,
     "start": start.measure,
 }
 
