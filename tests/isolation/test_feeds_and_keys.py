@@ -25,7 +25,7 @@ FOR_ANY_KEY = {
 }  # fmt: skip
 """Unsafe methods that need no more than looking: they trade nothing and change no account."""
 
-FOR_TRADING_KEYS = ("/api/trades", "/api/sync", "/api/signals/")
+FOR_TRADING_KEYS = ("/api/trades", "/api/sync", "/api/signals/", "/api/kill-switch")
 PLACEABLE: Json = {
     "ticker": "SPY", "option_type": "CALL", "strike": "500", "expiry": "2027-01-15", "qty": 1,
     "entry": {"type": "market"}, "sl_price": "1.00",
