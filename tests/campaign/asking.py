@@ -70,7 +70,9 @@ class Asked:
     @property
     def trade_id(self) -> str | None:
         """Return the trade that the last answer names."""
-        found = self.last.get("trade_id") or (self.last.get("id") if self.is_done else None)
+        # A signal's own id is no trade's.
+        own = self.last.get("id") if self.is_done and "signal_id" not in self.last else None
+        found = self.last.get("trade_id") or own
         return None if found is None else str(found)
 
 
