@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import httpx
 import pytest
@@ -37,16 +36,17 @@ async def house(database: TestDatabase, world: str, otoco: str) -> AsyncIterator
 
 
 @pytest.fixture
-async def desk(house: House, live_simulator: str) -> AsyncIterator[House]:
+async def desk(database: TestDatabase, world: str, live_simulator: str) -> AsyncIterator[House]:
     """Return orders for whom one simulator is Tradier's sandbox, and another Tradier itself."""
     live = Sim(live_simulator)
     await live.control("reset")
     await live.control("toggles", token_prefix="live-")
-    await house.sim.control("toggles", token_prefix="sandbox-")
-    urls = {Venue.PAPER: house.sim.url, Venue.TRADIER_SANDBOX: house.sim.url, Venue.TRADIER_LIVE: live_simulator}
-    house.deps = replace(house.deps, factory=replace(house.deps.factory, base_urls=urls, live_enabled=True))
-    yield house
-    await house.sim.control("toggles", token_prefix="")
+    async with a_house(
+        database, world, venues={Venue.TRADIER_SANDBOX: world, Venue.TRADIER_LIVE: live_simulator}
+    ) as made:
+        await made.sim.control("toggles", token_prefix="sandbox-")
+        yield made
+        await made.sim.control("toggles", token_prefix="")
     await live.aclose()
 
 

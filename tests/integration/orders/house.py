@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +15,7 @@ import asyncpg
 import orjson
 import pytest
 
+from libs.broker.base import BrokerMode as Venue
 from libs.broker.breaker import Breakers
 from libs.broker.factory import BrokerFactory
 from libs.common.beats import Beats, NoBeats
@@ -377,6 +378,7 @@ async def a_house(
     clock: Clock | None = None,
     wire: Wire | None = None,
     through: Callable[[Database], Database] = lambda db: db,
+    venues: Mapping[Venue, str] | None = None,
 ) -> AsyncIterator[House]:
     """Open orders' doors for one user with a PAPER account and wide limits; jobs run until the block ends.
 
@@ -399,7 +401,13 @@ async def a_house(
                 clock=clock or SystemClock(),
                 beats=beats or NoBeats(),
                 settings=settings,
-                factory=BrokerFactory(http, settings.base_urls, deadlines=settings.deadlines, breakers=breakers),
+                factory=BrokerFactory(
+                    http,
+                    settings.base_urls | dict(venues or {}),
+                    deadlines=settings.deadlines,
+                    breakers=breakers,
+                    live_enabled=True,
+                ),
                 vault=Vault(settings.encryption_key.get_secret_value()),
                 tasks=tasks,
             )
@@ -448,7 +456,7 @@ KEY = new_key()
 
 
 def environment(simulator: str) -> dict[str, str]:
-    """Write what orders is told."""
+    """Write what orders is told; no vendor can be reached by mistake."""
     return {
         "DATABASE_URL": "postgresql://nowhere/x",
         "ORDERS_DATABASE_PASSWORD": "x",
@@ -456,4 +464,6 @@ def environment(simulator: str) -> dict[str, str]:
         "ORDERS_NATS_PASSWORD": "x",
         "ENCRYPTION_KEY": KEY,
         "SIMULATOR_URL": simulator,
+        "TRADIER_SANDBOX_URL": "off",
+        "TRADIER_LIVE_URL": "off",
     }

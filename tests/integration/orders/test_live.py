@@ -11,8 +11,10 @@ import pytest
 from libs.broker.base import BrokerMode as Venue
 from libs.common.errors import Expired, InvalidInput, LiveNotEnabled, UpstreamRefused
 from libs.common.messages.orders import CloseTrade, StoreCredentials, UpdateTradingSettings
+from libs.common.messages.signals import ApproveSignal
 from libs.common.messages.vocabulary import BrokerMode
-from services.orders import handlers_credentials, handlers_settings, sessions, talk
+from services.orders import handlers_credentials, handlers_settings, handlers_signals, sessions, talk
+from tests.integration.orders.bots import publish, signal, until
 from tests.integration.orders.house import House
 from tests.integration.orders.outside import Sim
 
@@ -153,3 +155,28 @@ async def test_a_market_forced_open_is_open_in_paper_only(real: Real) -> None:
     await house.sim.control("clock", session="open")
     open_in = {mode: sessions.is_open(deps, clock, mode, house.contract) for mode in BrokerMode}
     assert open_in == {PAPER: True, BrokerMode.TRADIER_SANDBOX: False, LIVE: False}
+
+
+async def test_a_signal_trades_real_money_by_itself_only_where_it_names_the_account(real: Real) -> None:
+    house = real.house
+    await real.switch(LIVE, "LIVE")
+    await real.switch(LIVE, "LIVE", signal_mode="auto")
+    unnamed = await publish(house, signal(house))
+    assert unnamed is not None
+    assert (await until(house, unnamed.id, state="rejected"))["code"] == "live_not_enabled"
+    assert await real.orders() == []
+    named = await publish(house, signal(house, account_id=NINE))
+    assert named is not None
+    placed = await until(house, named.id, state="accepted")
+    assert (await house.until(placed["trade_id"], protection="PROTECTED"))["broker_mode"] == LIVE
+
+
+async def test_a_signal_that_came_in_paper_is_not_placed_with_real_money_when_it_is_approved_later(real: Real) -> None:
+    house = real.house
+    waiting = await publish(house, signal(house))
+    assert waiting is not None
+    await real.switch(LIVE, "LIVE")
+    with pytest.raises(InvalidInput):
+        await handlers_signals.approve_signal(ApproveSignal(id=waiting.id), house.context(via="page"), house.deps)
+    assert await real.orders() == []
+    assert await house.sim.orders(house.account_id) == []
