@@ -401,13 +401,7 @@ async def a_house(
                 clock=clock or SystemClock(),
                 beats=beats or NoBeats(),
                 settings=settings,
-                factory=BrokerFactory(
-                    http,
-                    settings.base_urls | dict(venues or {}),
-                    deadlines=settings.deadlines,
-                    breakers=breakers,
-                    live_enabled=True,
-                ),
+                factory=_factory(http, settings, breakers, venues),
                 vault=Vault(settings.encryption_key.get_secret_value()),
                 tasks=tasks,
             )
@@ -426,6 +420,13 @@ async def a_house(
             finally:
                 house.stopping.set()
                 await running
+
+
+def _factory(
+    http: HttpClient, settings: Settings, breakers: Breakers | None, venues: Mapping[Venue, str] | None
+) -> BrokerFactory:
+    urls = settings.base_urls | dict(venues or {})
+    return BrokerFactory(http, urls, deadlines=settings.deadlines, breakers=breakers, live_enabled=True)
 
 
 Wire = tuple[HttpClient, Sim]
