@@ -49,6 +49,9 @@ def delay_s(deliveries: int) -> float:
 class Consumer:
     """One durable of this process."""
 
+    batch = BATCH
+    at_once = AT_ONCE
+
     def __init__(
         self, durable: Durable, handlers: Sequence[Consumes], *, streams: Streams, deps: Any, clock: Clock
     ) -> None:
@@ -103,7 +106,7 @@ class Consumer:
         deliveries: list[Delivery] | None = None
         try:
             async with asyncio.timeout(FETCH_S + 1) as self._scope:
-                deliveries = await pull.fetch(BATCH, FETCH_S)
+                deliveries = await pull.fetch(self.batch, FETCH_S)
         except TimeoutError:
             return
         finally:
@@ -120,7 +123,7 @@ class Consumer:
 
     async def _handle_batch(self, deliveries: list[Delivery]) -> None:
         open_ones = set(deliveries)
-        slots = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(self.at_once)
 
         async def one(delivery: Delivery) -> None:
             async with slots:
@@ -205,7 +208,13 @@ class Consumer:
 
 
 class Intake(Consumer):
-    """One durable of other people's words: nothing is read here, the handler takes them as they are."""
+    """One durable of other people's words: nothing is read here, the handler takes them as they are.
+
+    They come in bursts of many people's, and wait for the disk and for others, so more of them are in hand at once.
+    """
+
+    batch = 64
+    at_once = 16
 
     def __init__(self, mark: Receives, *, streams: Streams, deps: Any, clock: Clock) -> None:
         super().__init__(DURABLES[mark.durable], (), streams=streams, deps=deps, clock=clock)

@@ -62,6 +62,9 @@ class Issuer:
             message = "BOTS_ISSUER_SEED is not the seed of an account's key"
             raise ValueError(message) from error
         self.public: str = self._key.public_key.decode()
+        if not self.public.startswith("A"):
+            message = "BOTS_ISSUER_SEED is the seed of another kind of key than an account's"
+            raise ValueError(message)
 
     def granted(self, asked: Asked, user: str, bot: str, now: datetime) -> bytes:
         """Let a bot in, with its rights."""

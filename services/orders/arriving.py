@@ -29,7 +29,7 @@ from services.orders import (
 from services.orders.deps import Deps
 from services.orders.signalling import INLINE_S, JOB
 from services.orders.signals import Signal
-from services.orders.store_requests import Account
+from services.orders.store_requests import Account, Opening
 
 DROPPED_OVER = 4
 """A bot this many times over its limit is not even told."""
@@ -64,6 +64,7 @@ async def receive(deps: Deps, arrival: Arrival) -> Signal | None:
         rush = await store_signals.rush(unit, arrival.username, arrival.bot, arrival.row_id)
         if rush.was_answered:
             return await store_signals.read(unit, arrival.row_id)
+        opening = await store_requests.opening(unit, arrival.username, "")
     per_bot, per_user = deps.settings.signals_per_min, deps.settings.signals_per_user_min
     if rush.of_bot >= DROPPED_OVER * per_bot or rush.of_user >= DROPPED_OVER * per_user:
         return None
@@ -73,11 +74,8 @@ async def receive(deps: Deps, arrival: Arrival) -> Signal | None:
             raise Throttled(f"at most {per_bot} signals a minute of a bot, {per_user} of a user; try again later")
     except (InvalidInput, Throttled) as error:
         return await _refused(deps, arrival, error, signals.name_in(arrival.raw), rush.now)
-    signal = _new(arrival, body, rush.now)
-    known = await _told_again(deps, arrival, signal)
-    if known is not None:
-        return known
-    signal = await _decided(deps, arrival, signal, body)
+    # One of a name that is there is decided anew, too: what is stored is what was decided first.
+    signal = await _decided(deps, _new(arrival, body, rush.now), body, opening)
     async with deps.db.for_user(arrival.username) as unit:
         if not signal.is_decided and await store_kills.is_engaged(unit, arrival.username):
             signal = replace(signals.ended(signal, KillSwitchOn(killing.KILLED), rush.now), key_version=1)
@@ -139,13 +137,11 @@ async def _told_again(deps: Deps, arrival: Arrival, signal: Signal) -> Signal | 
     return await _refused(deps, arrival, IdempotencyMismatch(words), signal.signal_id, signal.received_at)
 
 
-async def _decided(deps: Deps, arrival: Arrival, signal: Signal, body: SignalBody) -> Signal:
+async def _decided(deps: Deps, signal: Signal, body: SignalBody, opening: Opening) -> Signal:
     """Refuse a new signal, or say how it goes on. Raises: UpstreamUnavailable, only while it is not too late."""
     now = signal.received_at
     try:
-        async with deps.db.for_user(arrival.username) as unit:
-            opening = await store_requests.opening(unit, arrival.username, "")
-        settings, account = await accounts.of_request(deps, arrival.username, opening, body.account_id)
+        settings, account = await accounts.of_request(deps, signal.username, opening, body.account_id)
         signal = replace(signal, broker_mode=account.broker_mode, account_id=account.account_id)
         signals.check_mode(body, settings.signal_mode, account.broker_mode, now)
         if settings.signal_mode == "auto":

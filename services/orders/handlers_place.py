@@ -131,7 +131,8 @@ async def _intent(asked: _Asked, terms: Terms, deps: Deps) -> tuple[Claim, View]
         settings = _still_allowed(asked, terms, standing)
         terms.still_good(deps)
         trade = _trade(asked, terms, trade_id, standing.now)
-        send_by = standing.now + timedelta(seconds=deps.settings.order_waits.send_by_s)
+        waits = deps.settings.order_waits
+        planned, holds_s = standing.now + timedelta(seconds=waits.send_by_s), timedelta(seconds=waits.signal_price_s)
         policy = settings.policy()
         orders = brackets.entry_orders(
             trade,
@@ -139,7 +140,7 @@ async def _intent(asked: _Asked, terms: Terms, deps: Deps) -> tuple[Claim, View]
             as_group=settings.otoco == "limit_entries",
             new_id=new_id,
             tag=new_tag(),
-            send_by=signals.send_by(send_by, asked.bound),
+            send_by=signals.send_by(planned, asked.bound, standing.now + holds_s),
             now=standing.now,
         )
         text = f"{ctx.user} asks for {trade.qty} {trade.occ_symbol}, {trade.entry_type} entry"

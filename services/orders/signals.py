@@ -207,9 +207,15 @@ def check_price(bound: Bound | None, quote: Quote, limit: Decimal | None) -> Non
         )
 
 
-def send_by(planned: datetime, bound: Bound | None) -> datetime:
-    """Return until when the entry may be sent: no later than its signal says."""
-    return planned if bound is None or bound.expires_at is None else min(planned, bound.expires_at)
+def send_by(planned: datetime, bound: Bound | None, price_holds_until: datetime) -> datetime:
+    """Return until when the entry may be sent: no later than its signal says, or than its price was looked at.
+
+    So the price that was checked is the price it is sent at, also by whoever goes on after a crash.
+    """
+    if bound is None:
+        return planned
+    until = planned if bound.expires_at is None else min(planned, bound.expires_at)
+    return until if bound.max_slippage_pct is None else min(until, price_holds_until)
 
 
 def ended(signal: Signal, error: AppError, now: datetime) -> Signal:

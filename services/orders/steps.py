@@ -24,6 +24,8 @@ class Waits:
     """Every wait of the order path. Units: seconds, real ones."""
 
     send_by_s: float = 10.0
+    signal_price_s: float = 2.0
+    """How long a signal's price, once checked, counts: its entry is sent by then or not at all."""
     confirm_first_s: float = 0.05
     confirm_last_s: float = 5.0
     confirm_slow_s: float = 30.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,9 +17,9 @@ from libs.common.messages.safety import KillAction, KillSwitch
 from libs.common.messages.signals import ApproveSignal
 from libs.common.testing import TestDatabase, eventually
 from services.orders import handlers_safety, handlers_signals, signalling
-from tests.integration.orders.bots import entries, outcomes, publish, rows_of, signal
+from tests.integration.orders.bots import entries, outcomes, publish, rows_of, signal, until
 from tests.integration.orders.checker import check
-from tests.integration.orders.house import House, a_house
+from tests.integration.orders.house import QUICK, House, a_house
 from tests.integration.orders.lanes import Lane, side_by_side
 from tests.integration.orders.trials import RARE, Mark, Observer
 
@@ -128,6 +129,37 @@ async def test_a_process_that_dies_at_any_mark_leaves_one_trade(lanes: tuple[Lan
 
 async def test_a_signal_delivered_and_driven_twice_at_any_mark_is_one_trade(lanes: tuple[Lane, ...]) -> None:
     await at_each_mark(lanes, comes_twice)
+
+
+async def test_a_price_that_was_checked_too_long_ago_is_not_sent_at(database: TestDatabase, world: str) -> None:
+    observer, row_id = Observer(), new_id()
+    waits = replace(QUICK, signal_price_s=0.5)
+
+    async def die() -> None:
+        raise Crash("before it is sent")
+
+    try:
+        async with a_house(database, world, beats=observer, waits=waits) as house:
+            await house.prefer(signal_mode="auto")
+            body = signal(house, ref_price="4.20", max_slippage_pct="1")
+            observer.arm(Mark("orders.place.intent", 1), die)
+            await publish(house, body, row_id=row_id)
+            await eventually(observer.reached.is_set, within_s=10)
+            await ends_once(house, body)
+    except* Crash:
+        pass
+    async with a_house(database, world, user=house.user, quote=("7.00", "7.20"), waits=waits) as other:
+
+        async def is_stale() -> bool:
+            async with other.admin() as admin:
+                sql = "select send_by < clock_timestamp() from orders.broker_orders where username = $1"
+                return bool(await admin.fetchval(sql, other.user))
+
+        await eventually(is_stale)
+        await other.let_claims_end()
+        row = await until(other, row_id, within_s=20, state="expired")
+        assert row["reason"] == "the order was never sent; nothing was bought"
+        assert await entries(other) == []
 
 
 async def test_two_replicas_and_many_approvals_place_once(database: TestDatabase, world: str) -> None:
