@@ -1,8 +1,9 @@
 """Takes the pictures of the page in docs/screenshots from a running stack, and those of the mock-ups beside them.
 
 The stack's demo user trades a little first: a target, a stop, a manual close and open positions. Run it on a fresh one:
-`SNAPSHOT_S=3 ./bookend up --detach --data DIR --port PORT`, then `python -m tools.screenshots --data DIR`
-(snapshots every 3 s instead of 40 make a curve in a minute).
+`python -m simulator --port 18500 --data OTHER` for the account of real money, then
+`SNAPSHOT_S=3 TRADIER_LIVE_URL=http://127.0.0.1:18500 ./bookend up --detach --data DIR --port PORT`, then
+`python -m tools.screenshots --data DIR` (snapshots every 3 s instead of 40 make a curve in a minute).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 from libs.common.testing import eventually
 from tests.e2e.page import PATIENCE_MS, Placed, Portfolio, chromium_path, nearest
 from tests.e2e.stack import Stack, running_stack
+from tools import pictures_of_safety as safety
 from tools import pictures_of_trouble as trouble
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -186,6 +188,13 @@ async def shoot_trouble(browser: Browser, portfolio: Portfolio, shown: Placed) -
     await trouble.shoot_closed(portfolio, shown, shoot)
 
 
+async def shoot_safety(browser: Browser, portfolio: Portfolio) -> None:
+    """Take the pictures of settings, signals and the kill switch, at both sizes."""
+    phone = await phone_page(browser, portfolio)
+    await safety.shoot_all(portfolio, phone, shoot)
+    await phone.context.close()
+
+
 async def shoot_mockups(browser: Browser) -> None:
     """Take the drawings again, beside their sources."""
     for drawing in sorted(MOCKUPS.glob("*.html")):
@@ -195,19 +204,22 @@ async def shoot_mockups(browser: Browser) -> None:
         await page.context.close()
 
 
-async def run(data: str, *, only_mockups: bool) -> None:
-    """Take all pictures."""
+async def run(data: str, *, only: str | None) -> None:
+    """Take all pictures, or one part of them."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
-        await shoot_mockups(browser)
-        if not only_mockups:
+        if only != "safety":
+            await shoot_mockups(browser)
+        if only != "mockups":
             portfolio = await log_in(await new_page(browser, WIDE), running_stack(data))
             shown = await trade_a_little(portfolio)
-            await draw_curve(portfolio, shown)
-            await shoot_wide(portfolio, shown)
-            await shoot_phone(browser, portfolio, shown)
-            await shoot_trouble(browser, portfolio, shown)
+            if only is None:
+                await draw_curve(portfolio, shown)
+                await shoot_wide(portfolio, shown)
+                await shoot_phone(browser, portfolio, shown)
+                await shoot_trouble(browser, portfolio, shown)
+            await shoot_safety(browser, portfolio)
         await browser.close()
 
 
@@ -215,9 +227,9 @@ def main() -> None:
     """Read the command line and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=".bookend", help="the data directory of the running stack")
-    parser.add_argument("--only-mockups", action="store_true", help="take the drawings alone; needs no stack")
+    parser.add_argument("--only", choices=["mockups", "safety"], help="the drawings alone (no stack), or one part")
     chosen = parser.parse_args()
-    asyncio.run(run(chosen.data, only_mockups=chosen.only_mockups))
+    asyncio.run(run(chosen.data, only=chosen.only))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { aTrade } from "../state/example";
-import { accountText, elsewhereText, titleOf } from "./mode";
+import { accountText, byMode, elsewhereText, titleOf } from "./mode";
 
 it("puts the money first in the browser's tab", () => {
   expect(titleOf("TRADIER_LIVE", 0, false)).toBe("LIVE · Bookend");
@@ -21,4 +21,14 @@ it("names an account by its name and its number", () => {
   expect(accountText("6YA53920", "Main")).toBe("Main · 6YA53920");
   expect(accountText("6YA53920", null)).toBe("6YA53920");
   expect(accountText(null, null)).toBe("no account yet");
+});
+
+it("keeps trades of different money apart, the page's own first", () => {
+  const live = aTrade({ id: "l", broker_mode: "TRADIER_LIVE" });
+  const shown = (mode: "PAPER" | "TRADIER_LIVE" | null) =>
+    byMode(mode, [aTrade(), live]).map((group) => `${group.mode} ${group.trades.map((trade) => trade.id)}`);
+  expect(shown("TRADIER_LIVE")).toEqual(["TRADIER_LIVE l", "PAPER t-1"]);
+  expect(shown("PAPER")).toEqual(["PAPER t-1", "TRADIER_LIVE l"]);
+  expect(shown(null)).toEqual(["PAPER t-1", "TRADIER_LIVE l"]);
+  expect(byMode("PAPER", [])).toEqual([]);
 });

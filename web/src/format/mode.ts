@@ -44,3 +44,19 @@ export function accountsOf(mode: BrokerMode, accounts: readonly AccountLine[]): 
       (left.account_name ?? left.account_id).localeCompare(right.account_name ?? right.account_id),
     );
 }
+
+export interface ModeGroup<T> {
+  mode: BrokerMode;
+  trades: readonly T[];
+}
+
+/** Trades by the money they are of, the page's own first: sums of different money are never added up. */
+export function byMode<T extends { broker_mode: BrokerMode }>(
+  mode: BrokerMode | null,
+  trades: readonly T[],
+): ModeGroup<T>[] {
+  const order = [...EVERY_MODE].sort((left, right) => Number(right === mode) - Number(left === mode));
+  return order
+    .map((one) => ({ mode: one, trades: trades.filter((trade) => trade.broker_mode === one) }))
+    .filter((group) => group.trades.length > 0);
+}

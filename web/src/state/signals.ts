@@ -13,6 +13,8 @@ import { toast } from "./toasts";
 
 const QUOTES_MS = 10_000;
 const PAST = 12;
+/** The topic of the messages that a signal waits. */
+export const SIGNALS = "signals";
 
 /** Those that wait, each with its contract's price; asked again every few seconds while `isWatched`. */
 export const useWaiting = (isWatched = false) =>
@@ -45,7 +47,7 @@ export function learnSignal(text: string): void {
   if (signal.state !== "pending") return;
   void queryClient.invalidateQueries({ queryKey: keys.waiting });
   if (routeOf(window.location.hash).view !== "signals")
-    toast(`${signal.bot}: ${signalText(signal)} waits for your approval`, "amber");
+    toast(`${signal.bot}: ${signalText(signal)} waits for your approval`, "amber", SIGNALS);
 }
 
 type Choice = "approve" | "reject";

@@ -8,6 +8,8 @@ export interface Toast {
   id: number;
   tone: ToastTone;
   text: string;
+  /** What it is about, so that seeing that can end it. */
+  topic: string | null;
 }
 
 export const SYNC_ALERT = "Sync alert: this trade was updated on another device";
@@ -21,8 +23,13 @@ export function dismiss(id: number): void {
   toasts.set(toasts.get().filter((toast) => toast.id !== id));
 }
 
-export function toast(text: string, tone: ToastTone = "plain"): void {
+/** End the messages about something that is now on screen itself. */
+export function dismissTopic(topic: string): void {
+  toasts.set(toasts.get().filter((toast) => toast.topic !== topic));
+}
+
+export function toast(text: string, tone: ToastTone = "plain", topic: string | null = null): void {
   const id = nextId++;
-  toasts.set([...toasts.get().slice(1 - MOST), { id, tone, text }]);
+  toasts.set([...toasts.get().slice(1 - MOST), { id, tone, text, topic }]);
   setTimeout(() => dismiss(id), SHOWN_MS[tone]);
 }

@@ -101,7 +101,7 @@ export function Portfolio({ username }: { username: string }) {
   const waiting = useWaiting();
   useTitle(titleOf(mode, waiting.data?.length ?? 0, kill.data?.engaged ?? false));
   return (
-    <div className="shell" data-mode={mode ?? undefined} data-view={view}>
+    <div className="shell" data-mode={mode ?? undefined} data-view={view} data-killed={kill.data?.engaged || undefined}>
       <Band settings={settings.data ?? null} trades={trades}>
         <KillButton trades={trades} />
       </Band>

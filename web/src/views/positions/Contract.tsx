@@ -30,6 +30,7 @@ export function Contract({ trade, mode, expanded, onToggle }: ContractProps) {
       </span>
       <span>
         <b>{trade.ticker}</b> <span className="muted">× {held}</span>
+        {trade.broker_mode !== mode && " "}
         {trade.broker_mode !== mode && <ModeChip mode={trade.broker_mode} />}
         <span className="sub">
           {contractText(trade)} <span className={`side ${trade.option_type.toLowerCase()}`}>{trade.option_type}</span>

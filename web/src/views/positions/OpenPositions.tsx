@@ -1,10 +1,12 @@
 // The first tab: totals, then every trade that is not over.
 
-import type { BrokerMode } from "../../api/types";
+import type { BrokerMode, Trade } from "../../api/types";
+import { byMode, MODES, type ModeGroup } from "../../format/mode";
 import { expanded, toggleExpanded } from "../../state/expanded";
 import { loading, positions, reload } from "../../state/positions";
 import { useStore } from "../../state/store";
 import { Empty, LoadFailed, RowSkeletons } from "../frame/States";
+import { ModeChip } from "../safety/Band";
 import { Foreign } from "./Foreign";
 import { COLUMNS, PositionRow } from "./PositionRow";
 import { Summary } from "./Summary";
@@ -28,6 +30,44 @@ function Head() {
   );
 }
 
+interface GroupProps {
+  group: ModeGroup<Trade>;
+  mode: BrokerMode | null;
+  /** Whether there is nothing but this, so that it needs no heading of its own. */
+  isAlone: boolean;
+}
+
+/** The trades of one kind of money, with sums of their own. */
+function Group({ group, mode, isAlone }: GroupProps) {
+  const open = useStore(expanded);
+  const words = MODES[group.mode];
+  const name = group.mode === mode ? "Open positions" : `Open positions, ${words.name}`;
+  return (
+    <section className="mode-group" aria-label={`${words.name} trades`}>
+      {!isAlone && (
+        <h2>
+          <ModeChip mode={group.mode} /> {words.money}
+        </h2>
+      )}
+      <Summary trades={group.trades} />
+      <table className="trades" aria-label={name}>
+        <Head />
+        <tbody>
+          {group.trades.map((trade) => (
+            <PositionRow
+              key={trade.id}
+              trade={trade}
+              mode={mode}
+              expanded={trade.id === open}
+              onToggle={toggleExpanded}
+            />
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
 interface OpenPositionsProps {
   mode: BrokerMode | null;
   onNewTrade: () => void;
@@ -36,7 +76,6 @@ interface OpenPositionsProps {
 export function OpenPositions({ mode, onNewTrade }: OpenPositionsProps) {
   const { trades } = useStore(positions);
   const { loaded, problem } = useStore(loading);
-  const open = useStore(expanded);
   if (!loaded) {
     if (problem) return <LoadFailed what="Open positions" problem={problem} onRetry={() => void reload()} />;
     return <RowSkeletons columns={COLUMNS} />;
@@ -56,6 +95,8 @@ export function OpenPositions({ mode, onNewTrade }: OpenPositionsProps) {
       </>
     );
   }
+  const groups = byMode(mode, trades);
+  const isAlone = groups.length === 1 && groups[0]?.mode === mode;
   return (
     <>
       {problem && (
@@ -63,21 +104,9 @@ export function OpenPositions({ mode, onNewTrade }: OpenPositionsProps) {
           The list could not be refreshed and may be old. {problem.message}
         </p>
       )}
-      <Summary trades={trades} />
-      <table className="trades" aria-label="Open positions">
-        <Head />
-        <tbody>
-          {trades.map((trade) => (
-            <PositionRow
-              key={trade.id}
-              trade={trade}
-              mode={mode}
-              expanded={trade.id === open}
-              onToggle={toggleExpanded}
-            />
-          ))}
-        </tbody>
-      </table>
+      {groups.map((group) => (
+        <Group key={group.mode} group={group} mode={mode} isAlone={isAlone} />
+      ))}
       <Foreign />
     </>
   );

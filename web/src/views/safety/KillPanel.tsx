@@ -73,8 +73,8 @@ export function KillPanel() {
       <div className="lead">
         <h2>{headline(state)}</h2>
         <span>
-          {state.engaged && "No new trade and no signal goes out, in any mode or account. "}
-          <Progress state={state} /> {state.changed_at && <Since at={state.changed_at} />}
+          <Progress state={state} /> {state.engaged && "No new trade and no signal goes out, in any mode or account."}{" "}
+          {state.changed_at && <Since at={state.changed_at} />}
         </span>
         {state.engaged && (
           <button type="button" className="button" onClick={() => setReleasing(true)}>

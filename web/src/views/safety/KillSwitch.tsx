@@ -1,6 +1,6 @@
 // The button that is always within reach, and the question before it ends everything.
 
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import type { BrokerMode, Trade } from "../../api/types";
 import { EVERY_MODE, MODES } from "../../format/mode";
 import { useKillSwitch, useTurning } from "../../state/kill";
@@ -29,12 +29,19 @@ function scope(trades: readonly Trade[]): string {
 function EngageDialog({ trades, onDone }: { trades: readonly Trade[]; onDone: () => void }) {
   const [typed, setTyped] = useState("");
   const { busy, problem, turn } = useTurning();
+  const { data: state } = useKillSwitch();
   const isReady = isTyped(typed, WORD) && !busy;
-  async function submit() {
-    if (isReady && (await turn("engage"))) onDone();
-  }
+  // The stream may tell that it is on before the answer comes; whatever tells first ends the question.
+  useEffect(() => {
+    if (state?.engaged) onDone();
+  }, [state?.engaged, onDone]);
   return (
-    <Dialog title="Close everything and stop trading?" wide onClose={onDone} onSubmit={() => void submit()}>
+    <Dialog
+      title="Close everything and stop trading?"
+      wide
+      onClose={onDone}
+      onSubmit={() => isReady && void turn("engage")}
+    >
       <p className="grave">
         <b>{scope(trades)}</b> Every mode and every account of yours, not only the one shown.
       </p>
@@ -64,6 +71,7 @@ function EngageDialog({ trades, onDone }: { trades: readonly Trade[]; onDone: ()
 
 export function KillButton({ trades }: { trades: readonly Trade[] }) {
   const [asking, setAsking] = useState<"engage" | "release" | null>(null);
+  const [done] = useState(() => () => setAsking(null));
   const kill = useKillSwitch();
   const engaged = kill.data?.engaged ?? false;
   return (
@@ -75,8 +83,8 @@ export function KillButton({ trades }: { trades: readonly Trade[] }) {
       >
         {engaged ? "Kill switch is ON" : "Kill switch"}
       </button>
-      {asking === "engage" && <EngageDialog trades={trades} onDone={() => setAsking(null)} />}
-      {asking === "release" && <ReleaseDialog onDone={() => setAsking(null)} />}
+      {asking === "engage" && <EngageDialog trades={trades} onDone={done} />}
+      {asking === "release" && <ReleaseDialog onDone={done} />}
     </>
   );
 }

@@ -4,12 +4,10 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { listAudit } from "../../api/audit";
 import { asProblem } from "../../api/problem";
 import type { AuditLine } from "../../api/types";
-import { withContracts } from "../../format/occ";
+import { auditText } from "../../format/audit";
 import { dayAndTime } from "../../format/time";
 import { keys } from "../../state/queries";
 import { LoadFailed, RowSkeletons } from "../frame/States";
-
-const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 function Line({ line }: { line: AuditLine }) {
   return (
@@ -17,7 +15,7 @@ function Line({ line }: { line: AuditLine }) {
       <td>
         <time dateTime={line.at}>{dayAndTime(line.at)} ET</time>
       </td>
-      <td>{withContracts(sentence(line.text))}</td>
+      <td>{auditText(line.text)}</td>
       <td className="muted">
         {line.actor}
         {line.via && <span className="sub">{line.via}</span>}

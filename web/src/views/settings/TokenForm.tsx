@@ -39,7 +39,7 @@ function useTokenForm(mode: BrokerMode, renewed: AccountLine | null, onDone: () 
   function change(part: Partial<TokenDraft>) {
     setDraft({ ...draft, ...part });
     setProblem(null);
-    trial.forget();
+    if ("token" in part || "accountId" in part) trial.forget();
   }
 
   function test() {

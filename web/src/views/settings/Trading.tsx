@@ -20,7 +20,7 @@ function useAskBeforeLeaving(count: number): void {
 function refusalText(fields: number, refusal: string | null): string {
   if (refusal) return `Nothing was saved. ${refusal}`;
   if (fields === 0) return "";
-  return `Nothing was saved: ${fields === 1 ? "one setting" : `${fields} settings`} above cannot be.`;
+  return `Nothing was saved: ${fields === 1 ? "one setting" : `${fields} settings`} above ${fields === 1 ? "was" : "were"} refused.`;
 }
 
 function SaveBar() {

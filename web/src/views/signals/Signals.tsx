@@ -1,9 +1,11 @@
 // The approval queue: signals of the user's bots that wait for a yes or a no, and what became of the last ones.
 
+import { useEffect } from "react";
 import { asProblem } from "../../api/problem";
 import type { Settings } from "../../api/types";
 import { byUrgency } from "../../format/signal";
-import { useWaiting } from "../../state/signals";
+import { SIGNALS, useWaiting } from "../../state/signals";
+import { dismissTopic } from "../../state/toasts";
 import { Empty, LoadFailed, RowSkeletons } from "../frame/States";
 import { Past } from "./Past";
 import { SignalCard } from "./SignalCard";
@@ -29,6 +31,7 @@ function Nothing({ settings }: { settings: Settings | null }) {
 
 export function Signals({ settings }: { settings: Settings | null }) {
   const waiting = useWaiting(true);
+  useEffect(() => dismissTopic(SIGNALS), []);
   if (waiting.isError && !waiting.data)
     return <LoadFailed what="Signals" problem={asProblem(waiting.error)} onRetry={() => void waiting.refetch()} />;
   if (!waiting.data) return <RowSkeletons columns={1} />;

@@ -131,7 +131,6 @@ export function TicketReview({ review, body, settings, onBack, onAnswer }: Ticke
   return (
     <div className="body">
       <Sums review={review} />
-      <ModeLine money={money} />
       <p className={body.sl_price ? "muted" : "warn"}>{exitsText(body)}</p>
       {isMoved && (
         <p className="form-problem" role="alert">
@@ -147,14 +146,17 @@ export function TicketReview({ review, body, settings, onBack, onAnswer }: Ticke
           {problem.isRetriable && " Trying again is safe: this order is never placed twice."}
         </p>
       )}
-      <div className="buttons">
-        <button type="button" className="button" disabled={busy} onClick={onBack}>
-          Back
-        </button>
-        <button type="button" className="button primary" disabled={busy || !canSend} onClick={() => void send()}>
-          {busy && <span className="spinner" aria-hidden="true" />}
-          {problem?.isRetriable ? "Try again" : placeWord(money)}
-        </button>
+      <div className="foot">
+        <ModeLine money={money} />
+        <div className="buttons">
+          <button type="button" className="button" disabled={busy} onClick={onBack}>
+            Back
+          </button>
+          <button type="button" className="button primary" disabled={busy || !canSend} onClick={() => void send()}>
+            {busy && <span className="spinner" aria-hidden="true" />}
+            {problem?.isRetriable ? "Try again" : placeWord(money)}
+          </button>
+        </div>
       </div>
     </div>
   );
