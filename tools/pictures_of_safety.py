@@ -16,6 +16,8 @@ from tests.e2e.page import PATIENCE_MS, Portfolio, body_of, nearest
 
 Shoot = Callable[[Page, str], Awaitable[None]]
 LIVE_ACCOUNT = 41203311
+CALM_MS = 180_000
+"""How long the troubles of earlier pictures may take to end."""
 
 
 async def shoot_settings(page: Page, shoot: Shoot, suffix: str = "") -> None:
@@ -156,6 +158,7 @@ async def shoot_kill_switch(portfolio: Portfolio, phone: Page, shoot: Shoot) -> 
 async def shoot_all(portfolio: Portfolio, phone: Page, shoot: Shoot) -> None:
     """Take all of them; every position of the user is sold in the end."""
     page = portfolio.page
+    await expect(page.locator(".banner")).to_have_count(0, timeout=CALM_MS)
     await shoot_settings(page, shoot)
     await shoot_settings(phone, shoot, "-phone")
     await shoot_accounts(page, shoot)

@@ -17,7 +17,7 @@ async def shoot_alarms(portfolio: Portfolio, naked: Placed, unknown: str, shoot:
     page = portfolio.page
     await portfolio.fill_ticket(unknown)
     await portfolio.review()
-    portfolio.lose_the_answer(naked.account_id)
+    portfolio.lose_the_answer(naked.account_id, times=10)
     await page.get_by_role("button", name="Place order").click()
     await expect(page.get_by_text("nothing will be sent twice.").first).to_be_visible(timeout=PATIENCE_MS)
     await shoot(page, "07-banners")

@@ -31,6 +31,7 @@ export function learnKill(text: string): void {
   if (state && !isOlder(state)) queryClient.setQueryData(keys.kill, state);
   else void queryClient.invalidateQueries({ queryKey: keys.kill });
   void queryClient.invalidateQueries({ queryKey: keys.status });
+  void queryClient.invalidateQueries({ queryKey: ["signals"] });
 }
 
 /** Turn the switch. No answer is said to be none: the order may have got through, and asking again is safe. */

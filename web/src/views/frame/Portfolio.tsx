@@ -1,7 +1,7 @@
 // The signed-in page: the mode's band, header, banners, tabs, the chosen view and the order ticket beside it.
 
 import { useEffect, useState } from "react";
-import { titleOf } from "../../format/mode";
+import { isLive, titleOf } from "../../format/mode";
 import { useKillSwitch } from "../../state/kill";
 import { loading, positions } from "../../state/positions";
 import { useBanners, useFreshness, useIncidents, useListRetry, useSystemStatus } from "../../state/refresh";
@@ -23,14 +23,20 @@ import { Bar } from "./Bar";
 import { Header } from "./Header";
 import { Incidents } from "./Incidents";
 
-/** Say the mode in the browser's tab as long as somebody is signed in. */
-function useTitle(title: string): void {
+const FRAME = "#0a0e13";
+const RED = "#c92f3d";
+
+/** Say the mode in the browser's tab, and colour a phone's frame in LIVE, as long as somebody is signed in. */
+function useTitle(title: string, live: boolean): void {
   useEffect(() => {
+    const frame = document.querySelector<HTMLMetaElement>('meta[name="theme-color"]');
     document.title = title;
+    if (frame) frame.content = live ? RED : FRAME;
     return () => {
       document.title = "Bookend";
+      if (frame) frame.content = FRAME;
     };
-  }, [title]);
+  }, [title, live]);
 }
 
 interface MainProps {
@@ -99,7 +105,7 @@ export function Portfolio({ username }: { username: string }) {
   const mode = settings.data?.broker_mode ?? null;
   const kill = useKillSwitch();
   const waiting = useWaiting();
-  useTitle(titleOf(mode, waiting.data?.length ?? 0, kill.data?.engaged ?? false));
+  useTitle(titleOf(mode, waiting.data?.length ?? 0, kill.data?.engaged ?? false), isLive(mode));
   return (
     <div className="shell" data-mode={mode ?? undefined} data-view={view} data-killed={kill.data?.engaged || undefined}>
       <Band settings={settings.data ?? null} trades={trades}>

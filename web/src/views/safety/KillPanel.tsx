@@ -73,7 +73,7 @@ export function KillPanel() {
       <div className="lead">
         <h2>{headline(state)}</h2>
         <span>
-          <Progress state={state} /> {state.engaged && "No new trade and no signal goes out, in any mode or account."}{" "}
+          <Progress state={state} /> {state.engaged && "No new trade and no signal goes out, in any mode or account,"}{" "}
           {state.changed_at && <Since at={state.changed_at} />}
         </span>
         {state.engaged && (

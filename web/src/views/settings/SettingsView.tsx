@@ -6,6 +6,7 @@ import type { useSettings } from "../../state/session";
 import { LoadFailed, RowSkeletons } from "../frame/States";
 import { Accounts } from "./Accounts";
 import { AuditTrail } from "./AuditTrail";
+import { BotHint } from "./BotHint";
 import { Keys } from "./Keys";
 import { PageSettings } from "./PageSettings";
 import { Trading } from "./Trading";
@@ -22,7 +23,13 @@ type Section = (typeof SECTIONS)[number][0];
 
 function Part({ section, settings }: { section: Section; settings: Settings }) {
   if (section === "accounts") return <Accounts settings={settings} />;
-  if (section === "keys") return <Keys />;
+  if (section === "keys")
+    return (
+      <>
+        <Keys />
+        <BotHint />
+      </>
+    );
   if (section === "audit") return <AuditTrail />;
   if (section === "page") return <PageSettings settings={settings} />;
   return <Trading settings={settings} />;

@@ -78,6 +78,11 @@ export function Ticket({ settings, onClose }: TicketProps) {
           ✕
         </button>
       </header>
+      {step.name === "form" && !settings && (
+        <p className="form-problem" role="alert">
+          Which money this would cost is not known: your settings could not be read. Nothing can be placed until then.
+        </p>
+      )}
       {step.name === "form" && (
         <TicketForm draft={draft} market={market} tried={tried} onChange={change} onReview={review} />
       )}
