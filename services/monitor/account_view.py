@@ -47,7 +47,9 @@ class Contract:
     sold: tuple[OrderReport, ...] = ()
     """Not ours, each with what it sold beyond what trades have taken as theirs."""
     latest: str = ""
-    """The newest of our trades in it."""
+    """The newest of our trades in it that ever held something."""
+    opened_short: int = 0
+    """What orders that are not ours sold of it on purpose, by the session's list."""
 
 
 def shown(trades: Iterable[OurTrade], broker: Broker, owners: Owners) -> Shown:
@@ -80,15 +82,19 @@ def contracts(trades: Iterable[OurTrade], broker: Broker, owners: Owners, orders
         for own in trade.orders:
             taken[own.broker_order_id or ""] += own.filled_qty if own.is_foreign else 0
         held[trade.occ_symbol] += held_of(trade, orders_of[trade.trade_id])
-        latest[trade.occ_symbol] = max(latest[trade.occ_symbol], trade.trade_id)
+        if any(own.filled_qty for own in trade.orders):
+            latest[trade.occ_symbol] = max(latest[trade.occ_symbol], trade.trade_id)
     working: dict[str, list[OrderReport]] = defaultdict(list)
     sold: dict[str, list[OrderReport]] = defaultdict(list)
+    on_purpose: dict[str, int] = defaultdict(int)
     for report in sorted(broker.orders, key=lambda one: one.id):
         for order in report.flat():
             if order.occ_symbol is None or owners.of(order, report) is not None:
                 continue
             if order.status not in OVER:
                 working[order.occ_symbol].append(order)
+            if order.side is OrderSide.SELL_TO_OPEN:
+                on_purpose[order.occ_symbol] += order.exec_qty
             # What a trade has taken as its end explains nothing a second time.
             rest = order.exec_qty - taken[order.id]
             if rest > 0 and order.side is OrderSide.SELL_TO_CLOSE:
@@ -101,6 +107,7 @@ def contracts(trades: Iterable[OurTrade], broker: Broker, owners: Owners, orders
             tuple(working[symbol]),
             tuple(sold[symbol]),
             latest[symbol],
+            on_purpose[symbol],
         )
         for symbol in sorted(symbols)
     }

@@ -156,11 +156,13 @@ def _of_trade(trade: OurTrade, contracts: Mapping[str, Contract], shown: Shown, 
 def _is_to_blame(trade: OurTrade, contract: Contract, orders: Mapping[str, OrderReport]) -> bool:
     """Say whether a short is this trade's: sold twice by its orders, or by its exit and somebody's sale beside it.
 
-    Nobody's orders explain a short that somebody opened on purpose: that one is foreign.
+    A short that somebody opened on purpose, by an order of the session, is foreign. One that no list explains any more
+    is told: a sale of an earlier day may be what made it.
     """
     if held_of(trade, orders) < 0 or trade.status is not TradeStatus.CLOSED:
         return True
-    return contract.latest == trade.trade_id and bool(contract.sold)
+    is_foreign = contract.opened_short >= -contract.position and not contract.sold
+    return contract.latest == trade.trade_id and not is_foreign
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from libs.common.messages.trade import TradeRow
 from libs.common.messages.vocabulary import (
     TERMINAL_ORDERS,
     BrokerMode,
+    Finding,
     OrderRole,
     OrderStatus,
     Protection,
@@ -26,7 +27,7 @@ from libs.common.messages.vocabulary import (
 from services.monitor.account_view import held_of
 from services.monitor.reconcile import OurOrder, OurTrade, Owners, Seen, is_over, order_key
 from services.monitor.store_accounts import account_key
-from services.monitor.tables import accounts, seen_orders, tracked
+from services.monitor.tables import accounts, incidents, seen_orders, tracked
 
 # ── trades ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,11 +115,14 @@ def _trade(row: Any) -> OurTrade:
 async def trades_of(unit: Unit, key: str, *, over_within: timedelta, rests_s: float = 0.0) -> tuple[OurTrade, ...]:
     """List an account's live trades, and those that ended a moment ago: a late fill must find its owner.
 
+    A trade whose contract is short is listed for as long as that is so.
     `rests_s` is how long a row must not have changed to count as resting.
     """
     recent = tracked.c.changed_at > func.now() - over_within
     rests = (tracked.c.changed_at <= func.now() - timedelta(seconds=rests_s)).label("rests")
-    rows = await unit.all(select(tracked, rests).where(tracked.c.account_key == key, ~tracked.c.is_over | recent))
+    told = select(incidents.c.trade_id).where(incidents.c.kind == Finding.SHORT.value, incidents.c.ended_at.is_(None))
+    kept = ~tracked.c.is_over | recent | tracked.c.trade_id.in_(told)
+    rows = await unit.all(select(tracked, rests).where(tracked.c.account_key == key, kept))
     return tuple(_trade(row) for row in rows)
 
 

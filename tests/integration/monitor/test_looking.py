@@ -145,6 +145,21 @@ async def test_a_look_that_meets_the_end_of_a_trade_opens_nothing_of_it(house: H
     assert await incidents(house) == []
 
 
+async def test_a_short_that_no_list_explains_is_told_for_as_long_as_it_lasts(house: House) -> None:
+    fact = over()
+    await on_trade(fact, around(fact), house.deps)
+    house.broker.listed, house.broker.holds = (ENTRY,), {OCC: -1}
+    await looks(house, 2)
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.tracked set changed_at = now() - interval '25 hours'")
+    await looks(house, 2)
+    (told,) = await incidents(house)
+    assert (told["kind"], told["trade_id"], told["ended_at"]) == ("short", "ann-1", None)
+    house.broker.holds = {}
+    await looks(house, 2)
+    assert (await incidents(house))[0]["ended_at"] is not None
+
+
 async def test_what_orders_says_itself_is_not_told_twice(house: House) -> None:
     house.broker.listed = (ENTRY, bracket(stop=Word.CANCELLED))
     await looks(house, 2)

@@ -134,6 +134,14 @@ def test_a_sale_by_hand_beside_our_target_is_a_short_of_the_trade_that_is_over()
     assert kinds(looked([flat], broker)) == ["short"]
     on_purpose = somebodys("900", trade, side=OrderSide.SELL_TO_OPEN, **FILLED)
     assert kinds(looked([flat], shown([*ours, on_purpose], {trade.occ_symbol: -2}))) == []
+    # The day after, no list shows who sold it: that is told, of the trade that held it and of no later one.
+    never_filled = replace(
+        closed(holding(2)),
+        occ_symbol=trade.occ_symbol,
+        orders=tuple(replace(one, status=OrderStatus.CANCELLED, filled_qty=0) for one in holding(2).orders),
+    )
+    (told,) = looked([flat, never_filled], shown(ours, {trade.occ_symbol: -2})).found
+    assert (told.kind, told.trade_id) == ("short", flat.trade_id)
 
 
 def test_what_somebody_sold_is_explained_by_their_order() -> None:
