@@ -190,6 +190,7 @@ async def test_no_reply_subject_or_header_carries_a_bots_words_into_the_house(
                 await one.client.publish(one.subject, b'{"evil": 1}', headers={"Nats-Trace-Dest": reply})
             await one.publish({"last": 1})
             await eventually(lambda: any(data == b'{"last":1}' for _, data in seen))
+            await eventually(lambda: any(b'"stream":"SIGNALS"' in data for _, data in seen), within_s=10)
             touched = {subject for subject, data in seen if b"evil" in data}
             assert touched == {one.subject}
             answers = [subject for subject, data in seen if b'"stream":"SIGNALS"' in data]
