@@ -25,6 +25,7 @@ from services.orders.steps import (
     cancel_or_read,
     read_or_wait,
     retry_after,
+    seen_over_at,
     unanswered,
 )
 from services.orders.trade import EXIT_ROLES, Order, View
@@ -65,5 +66,5 @@ def _again(view: View, covers: tuple[Order, ...], last: Order, moment: Moment) -
         return retry_after(covers, moment) or PlaceCover()
     if last.status is OrderStatus.FILLED:
         return PlaceCover()
-    until = moment.at(last.ended_at, moment.waits.close_retry_s)
+    until = moment.at(seen_over_at(last), moment.waits.close_retry_s)
     return Wait(until) if until else PlaceCover()

@@ -35,6 +35,7 @@ from services.orders.steps import (
     cancel_or_read,
     read_or_wait,
     retry_after,
+    seen_over_at,
     unanswered,
 )
 from services.orders.trade import BRACKET_ROLES, Group, NakedPolicy, Order, View
@@ -215,7 +216,7 @@ def was_sale_refused(view: View) -> bool:
 
 def refused_sale(view: View, moment: Moment) -> Wait | None:
     """Do not hammer: after a refused sale the next one that we decide on ourselves waits."""
-    refused = [o.ended_at for o in view.orders if o.role is OrderRole.CLOSE and o.status is OrderStatus.REJECTED]
+    refused = [seen_over_at(o) for o in view.orders if o.role is OrderRole.CLOSE and o.status is OrderStatus.REJECTED]
     last = max((at for at in refused if at), default=None)
     until = moment.at(last, moment.waits.close_retry_s)
     return Wait(until) if until else None

@@ -351,6 +351,11 @@ def next_look_at(order: Order, moment: Moment) -> datetime | None:
     return due_at if due_at > moment.now else None
 
 
+def seen_over_at(order: Order) -> datetime | None:
+    """Return our own time of seeing an order's end: `ended_at` is the venue's, whose clock may be days from ours."""
+    return max((at for at in (order.read_at, order.answered_at) if at is not None), default=order.ended_at)
+
+
 def retry_after(orders: tuple[Order, ...], moment: Moment) -> Wait | None:
     """Hold back the next intent while the last ones could not be sent."""
     failures = 0

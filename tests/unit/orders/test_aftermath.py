@@ -156,6 +156,15 @@ def test_a_refused_cover_is_tried_again_a_while_later() -> None:
     assert next_step(view, Moment(LATER + timedelta(seconds=31))) == PlaceCover()
 
 
+def test_a_cover_that_its_session_ended_is_sent_again_by_our_clock_and_not_by_the_venues() -> None:
+    view = lifecycle.accepted(lifecycle.sent(covering(), "bk-cover", LATER), "bk-cover", "300", LATER)
+    days_ahead = LATER + timedelta(days=2)
+    report = a_report(view.orders[-1], OrderStatus.EXPIRED, 1, "3.40", broker_at=days_ahead)
+    view = lifecycle.applied(view, (report,), LATER)
+    assert next_step(view, Moment(LATER)) == Wait(LATER + timedelta(seconds=30))
+    assert next_step(view, Moment(LATER + timedelta(seconds=31))) == PlaceCover()
+
+
 def test_an_exit_that_executes_after_the_close_is_a_short() -> None:
     view = protected()
     target, stop = view.live_bracket
