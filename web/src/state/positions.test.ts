@@ -47,6 +47,13 @@ describe("an ending", () => {
     expect(played).toEqual(["/sounds/pop.wav"]);
   });
 
+  it("is not told again when something of the ended trade is learned later", () => {
+    learn(ended({ close_reason: "TP_HIT", realized_pnl: "210.00" }));
+    learn(ended({ close_reason: "TP_HIT", realized_pnl: "209.30", key_version: 10 }));
+    expect(words()).toEqual(["AAPL 230 CALL hit its target: +$210.00"]);
+    expect(played).toEqual(["/sounds/cash_register.wav"]);
+  });
+
   it("by target and by stop names the result", () => {
     learn(ended({ id: "a", close_reason: "TP_HIT", realized_pnl: "210.00" }));
     learn(ended({ id: "b", close_reason: "SL_HIT", realized_pnl: "-100.00" }));

@@ -77,6 +77,7 @@ export async function reloadAll(): Promise<void> {
 
 /** Take in one trade from a fact or an answer and say what it means if it has just ended. */
 export function learn(trade: Trade): void {
+  const wasOver = positions.get().seen.get(trade.id)?.closed ?? false;
   const { ledger, changed } = applyTrade(positions.get(), trade);
   heard();
   if (!changed) return;
@@ -84,7 +85,7 @@ export function learn(trade: Trade): void {
   void queryClient.invalidateQueries({ queryKey: keys.trade(trade.id) });
   if (trade.status !== "CLOSED") return;
   void queryClient.invalidateQueries({ queryKey: keys.history });
-  if (trade.close_date && Date.now() - Date.parse(trade.close_date) < FRESH_ENDING_MS) announce(trade);
+  if (!wasOver && trade.close_date && Date.now() - Date.parse(trade.close_date) < FRESH_ENDING_MS) announce(trade);
 }
 
 export function learnPrices(ticks: readonly PriceTick[]): void {
