@@ -97,13 +97,15 @@ async def _read(broker: BrokerProvider, account: Account, before: _Before, turn:
     """Read positions, then the list, then by id what it left out. Raises: UpstreamError."""
     trades, parents = before.trades, before.parents
     positions = _by_symbol(await broker.positions())
+    # Before the list: one read before midnight must not count as the new day's, whose list begins empty.
+    today = market_date(deps.venues.known(account.broker_mode), _now(deps))
     listed = await broker.orders()
     ids = frozenset(order.id for report in listed for order in (report, *report.flat()))
     shown = Broker(
         orders=listed,
         listed=ids,
         positions=positions,
-        market_date=market_date(deps.venues.known(account.broker_mode), _now(deps)),
+        market_date=today,
     )
     wanted = set(to_ask(trades, ids, parents, most=deps.settings.asks_per_cycle, turn=turn))
     wanted |= _unexplained(before, shown, doubtful=account.doubtful_since is not None)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from libs.broker.base import BrokerMode
 from libs.broker.orders import OrderReport, OrderSide, OrderType
 from libs.broker.orders import OrderStatus as Word
+from libs.broker.venue_clock import VenueClocks
 from libs.common import job_rows
+from libs.common.clock import SystemClock
 from libs.common.job_rows import Job, Wanted
 from libs.common.messages.monitor import GetAccount, ListIncidents
 from libs.common.messages.orders import ConcernRaised, RepairTrade, TradeClosed, TradeProtected
@@ -206,6 +209,24 @@ async def test_positions_that_vanish_change_nothing_until_two_reads_agree(house:
     assert (await incidents(house))[0]["ended_at"] is None
     await looks(house)
     assert (await incidents(house))[0]["ended_at"] is not None
+
+
+async def test_a_list_that_is_read_over_midnight_is_of_the_day_before(house: House) -> None:
+    class Midnight(SystemClock):
+        """Ten seconds to midnight in New York, and past it once a list was read."""
+
+        def now(self) -> datetime:
+            before = datetime(2026, 11, 24, 4, 59, 50, tzinfo=UTC)
+            return before + timedelta(seconds=20) if "orders" in house.broker.asked else before
+
+    clock = Midnight()
+    night = replace(house, deps=replace(house.deps, clock=clock, venues=VenueClocks(clock)))
+    night.broker.mode = BrokerMode.TRADIER_SANDBOX
+    async with house.database.admin() as admin:
+        await admin.execute("update monitor.accounts set hot_until = '2100-01-01'")
+        await looks(night)
+        listed_on = await admin.fetchval("select listed_on from monitor.accounts")
+    assert listed_on == date(2026, 11, 23)
 
 
 @pytest.mark.parametrize("stale", [(), (a_report(status=Word.OPEN, created_at=datetime.now(UTC)),)])
