@@ -214,23 +214,39 @@ def is_older(order: Order, report: OrderReport, moment: Moment) -> bool:
     return report.created_at < sent_at - timedelta(seconds=moment.waits.clock_skew_s)
 
 
-def executed_by_others(view: View, order: Order, seen: Seen, moment: Moment) -> Decimal:
-    """Return what orders that are not ours did to the contract's position since the write, by the list."""
+def beyond_others(view: View, order: Order, seen: Seen, moment: Moment) -> Decimal:
+    """Return by how much the position differs from what it was, from what we know, and from what others did since.
+
+    What others did so close before the write that the clocks cannot tell may be in its baseline already or not: of
+    all these readings the one that leaves the least unexplained counts.
+    """
     ours = {name for own in view.orders for name in (own.group_order_id, own.broker_order_id)}
     ours |= {name for own in seen.known.orders for name in (own.group_order_id, own.broker_order_id)}
-    done = Decimal(0)
+    left = {unexplained(view, order, seen)}
     for report in seen.orders:
         if report.id in ours or is_older(order, report, moment):
             continue
-        for leg in report.flat():
-            if leg.occ_symbol == view.trade.occ_symbol and leg.side is not None:
-                done += leg.exec_qty if leg.side.value.startswith("buy") else -leg.exec_qty
-    return done
+        done = _moved(report, view.trade.occ_symbol)
+        since = {change - done for change in left}
+        left = left | since if _may_be_older(order, report) else since
+    return min(left, key=lambda change: (abs(change), change))
+
+
+def _moved(report: OrderReport, occ_symbol: str) -> Decimal:
+    """Return what an order did to the position in a contract."""
+    legs = [leg for leg in report.flat() if leg.occ_symbol == occ_symbol and leg.side is not None]
+    return Decimal(sum(leg.exec_qty if str(leg.side).startswith("buy") else -leg.exec_qty for leg in legs))
+
+
+def _may_be_older(order: Order, report: OrderReport) -> bool:
+    """Say whether an order that is not surely older stands before the write by the venue's clock."""
+    sent_at = order.venue_at or order.sent_at
+    return sent_at is not None and report.created_at is not None and report.created_at < sent_at
 
 
 def _absent(view: View, first: Order, seen: Seen, moment: Moment) -> View:
     """Judge a list of its own day that shows neither it nor a twin."""
-    change = unexplained(view, first, seen) - executed_by_others(view, first, seen, moment)
+    change = beyond_others(view, first, seen, moment)
     if change:
         return _noted(view, first.tag, moment, patiently=_position_words(change))
     if first.look_at is not None and moment.at(first.look_at, evidence_gap_s(first, moment.waits)) is None:

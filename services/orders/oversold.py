@@ -77,7 +77,7 @@ def _is_absorbed(view: View, sale: Order, seen: Seen, moment: Moment) -> bool:
     left = position - seen.known.holdings.get(view.trade.occ_symbol, 0)
     if left < 0 or evidence.doubt_of(seen) is not None:
         return False
-    change = evidence.unexplained(view, sale, seen) - evidence.executed_by_others(view, sale, seen, moment)
+    change = evidence.beyond_others(view, sale, seen, moment)
     if change == 0 and sale.base_qty is not None:
         return True
     lags = moment.at(sale.fill_seen_at or sale.created_at, moment.waits.absorbed_s) is not None

@@ -71,7 +71,7 @@ def check_none(view: View, seen: Seen, moment: Moment) -> None:
         doubt = evidence.doubt_of(seen)
         if doubt is not None:
             raise InvalidInput(f"{doubt}; ask again when the broker shows everything")
-        change = evidence.unexplained(view, first, seen) - evidence.executed_by_others(view, first, seen, moment)
+        change = evidence.beyond_others(view, first, seen, moment)
         buys = any(order.role in (OrderRole.ENTRY, OrderRole.COVER) for order in view.by_tag(tag))
         if change > 0 and buys:
             words = f"the account holds {change:f} of {view.trade.occ_symbol} more than is explained"

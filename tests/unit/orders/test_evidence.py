@@ -424,3 +424,21 @@ def test_another_contract_that_somebody_sold_out_is_no_reason_to_doubt() -> None
     assert evidence.doubt_of(doubted) is not None
     assert evidence.doubt_of(replace(doubted, orders=(sold,))) is None
     assert evidence.doubt_of(replace(doubted, orders=(replace(sold, exec_qty=1),))) is not None
+
+
+@pytest.mark.parametrize("before_s", [0.5, 30])
+def test_what_others_bought_right_before_the_write_is_counted_once(before_s: float) -> None:
+    # Half a second is less than the clocks may differ by: the position before the write has it, or has it not.
+    bought = listed(
+        id="940",
+        status=OrderStatus.FILLED,
+        tag=None,
+        qty=3,
+        exec_qty=3,
+        avg_fill_price=Decimal("4.20"),
+        created_at=NOW - timedelta(seconds=before_s),
+    )
+    view = look(look(unknown(foreign=3), bought, position=3), bought, at=LATER, position=3)
+    assert view.trade.reason == "not_placed"
+    late = look(look(unknown(foreign=0), bought, position=3), bought, at=LATER, position=3)
+    assert (late.trade.reason == "not_placed") is (before_s == 0.5)
