@@ -100,7 +100,9 @@ async def _found(command: ResolveTrade, loaded: Loaded, deps: Deps) -> _Found:
     broker = deps.broker_of(loaded, Priority.EXIT)
     named = _number(command)
     if named is None:
-        return _Found(seen=await sights.look(broker, loaded, deps))
+        seen = await sights.look(broker, loaded, deps)
+        earlier = await mending.sold_earlier(loaded.view, await deps.beside(loaded.view), broker, deps)
+        return _Found(seen=replace(seen, orders=(*seen.orders, *earlier)))
     try:
         report = await broker.order(named)
     except NotFound:

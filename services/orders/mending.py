@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from libs.broker.base import BrokerProvider
+from libs.broker.orders import OrderReport
 from libs.broker.reports import Quote
 from libs.broker.venue_clock import market_clock
 from libs.common import log
@@ -52,23 +53,28 @@ async def look(view: View, named: str | None, broker: BrokerProvider, deps: Deps
 
 async def _with_history(view: View, looked: Looked, broker: BrokerProvider, deps: Deps) -> Looked:
     """Add what others sold on earlier days, where something is missing that nothing else explains."""
-    now = deps.clock.now()
-    since = repairing.held_since(view)
-    moment = Moment(now, deps.settings.order_waits)
-    if since is None or view.trade.successor_occ or not repairing.missing_qty(view, looked, moment):
+    moment = Moment(deps.clock.now(), deps.settings.order_waits)
+    if view.trade.successor_occ or not repairing.missing_qty(view, looked, moment):
         return looked
+    return replace(looked, orders=(*looked.orders, *await sold_earlier(view, looked.beside, broker, deps)))
+
+
+async def sold_earlier(view: View, beside: Beside, broker: BrokerProvider, deps: Deps) -> tuple[OrderReport, ...]:
+    """Read what others sold of the contract on earlier days; none where the venue cannot tell."""
+    now, since = deps.clock.now(), repairing.held_since(view)
+    if since is None:
+        return ()
     today = calendar.new_york_date((await market_clock(broker, now=now)).market_at(now))
     if calendar.new_york_date(since) >= today:
-        return looked
+        return ()
     try:
         told = await broker.history(calendar.new_york_date(since))
     except UpstreamUnavailable as error:
         # A venue that cannot tell its history proves nothing by it; the look counts without.
         _log.info("history_not_read", trade_id=view.trade.id, detail=error.detail)
-        return looked
+        return ()
     symbol, lots = view.trade.occ_symbol, view.entry_orders[0].base_qty or Decimal(0)
-    found = past.sales_by_others(symbol, told, looked.beside.fills, since=since, today=today, foreign_lots=lots)
-    return replace(looked, orders=(*looked.orders, *found))
+    return past.sales_by_others(symbol, told, beside.fills, since=since, today=today, foreign_lots=lots)
 
 
 async def inspected(step: Inspect, loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Outcome:

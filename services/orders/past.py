@@ -23,6 +23,7 @@ NAMED = "history-"
 GUESSED = "gone-"
 """The name of what a person says is gone, by an order that nobody knows."""
 _CLOSE = time(16)
+_LAST = time(23, 59, 59)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ def _worded(occ_symbol: str, day: date, qty: int, price: Decimal, since: datetim
         qty=qty,
         exec_qty=qty,
         avg_fill_price=price,
-        created_at=at,
+        # Nobody knows when it was given: not before anything of ours that day.
+        created_at=max(calendar.new_york(day, _LAST), since),
         transaction_at=at,
     )

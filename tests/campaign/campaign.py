@@ -268,8 +268,11 @@ class Campaign:
     def _closed_all(self, person: Trader) -> bool:
         answer = person.call("GET", "/api/trades?status=OPEN&limit=200")
         trades = answer.json()["trades"] if answer.is_success else [{}]
+        told = person.call("GET", "/api/incidents?open=true&limit=200")
+        found = told.json()["incidents"] if told.is_success else []
+        missing = self.theirs.gone | {row["trade_id"] for row in found if row["kind"] == "shortfall"}
         for trade in filter(None, trades):
-            gone = trade["id"] in self.theirs.gone
+            gone = trade["id"] in missing
             path = f"/api/trades/{trade['id']}/{'resolve' if gone else 'close'}"
             body: Json = {"broker_order_id": None} if gone else {"version": trade["version"]}
             self.ledger.ask(person, path, body, threading.Event())

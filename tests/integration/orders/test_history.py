@@ -11,8 +11,9 @@ import pytest
 
 from libs.common.errors import IllegalTransition, InvalidInput
 from libs.common.ids import new_id
-from libs.common.messages.orders import ResolveTrade
+from libs.common.messages.orders import AdjustTrade, ResolveTrade
 from libs.common.messages.vocabulary import Finding
+from libs.common.testing import eventually
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import House
 from tests.integration.orders.test_repairs import over, quick, sold_by_hand
@@ -106,6 +107,32 @@ async def test_a_person_names_the_order_that_sold_them(house: House) -> None:
     assert (row["close_reason"], row["trigger_precision"]) == ("CLOSED_AT_BROKER", "BROKER_FILL")
     assert row["realized_pnl"] == Decimal("-40.00")
     await check(house)
+
+
+async def test_a_person_may_say_none_where_the_history_tells_who_sold(house: House) -> None:
+    trade = await house.protected()
+    async with house.database.admin() as admin:
+        # Long enough ago to be in any list: one without them proves nothing.
+        await admin.execute("update orders.broker_orders set answered_at = answered_at - interval '1 minute'")
+    await house.fault("empty_list", method="GET", path=r"/accounts/[^/]+/orders$", times=1000)
+    await house.fault("drop_before", path=r"/accounts/[^/]+/orders$")
+    adjust = AdjustTrade(
+        idempotency_key=new_id(), trade_id=trade["id"], version=trade["version"], new_sl=Decimal("2.50")
+    )
+    await house.ask(adjust)
+
+    async def is_unknown() -> bool:
+        return any(order["status"] == "UNKNOWN" for order in (await house.trade(trade["id"]))["orders"])
+
+    await eventually(is_unknown)
+    await house.by_hand(side="sell_to_close", quantity=2)
+    await tomorrow(house)
+    await house.sim.clear_faults(house.account_id)
+    await house.pin("3.70", "3.80")
+    reply = await house.ask(resolving(trade, None))
+    assert reply.status in (200, 202)
+    await house.repair(trade["id"], Finding.DOUBTFUL)
+    await house.until(trade["id"], status="CLOSED", close_reason="CLOSED_AT_BROKER")
 
 
 async def test_a_person_says_that_they_are_gone_and_it_is_checked_twice(house: House) -> None:
