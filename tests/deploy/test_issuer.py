@@ -28,7 +28,9 @@ def test_compose_gets_both_halves_of_one_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "SA", "x" * 58, "SU" + "A" * 56, issuer.draw()[:-1] + "?", issuer.draw().lower()]
+    "wrong",
+    ["", "SA", "x" * 58, "SU" + "A" * 56, issuer.draw()[:-1] + "?", issuer.draw().lower()],
+    ids=["nothing", "short", "no letters", "a user's", "a wrong letter", "small letters"],
 )
 def test_what_is_no_seed_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

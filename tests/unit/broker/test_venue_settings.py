@@ -22,7 +22,9 @@ def told(**changes: str) -> Told:
     return Told.read({**given, **secrets, **changes})
 
 
-@pytest.mark.parametrize("key", ["", "not-a-key", f"{new_key()},short", "A" * 44])
+@pytest.mark.parametrize(
+    "key", ["", "not-a-key", f"{new_key()},short", "A" * 44], ids=["missing", "no key", "one of two", "no bytes"]
+)
 def test_a_missing_or_wrong_key_is_named_at_the_start_and_not_repeated(key: str) -> None:
     with pytest.raises(SettingsProblem) as refused:
         told(ENCRYPTION_KEY=key)
