@@ -217,7 +217,10 @@ class Campaign:
         )
 
     def _resolve(self, picture: Picture) -> None:
-        """Let people settle what evidence could not: each names the order he finds under the tag, or says none."""
+        """Let people settle what evidence could not: each names the order he finds under the tag, or says none.
+
+        Who exercised a contract says that it is gone.
+        """
         told = {row["trade_id"] for row in picture.incidents if row["kind"] == "unsettled_order"}
         unknown = {row["trade_id"]: row for row in picture.orders if row["status"] == "UNKNOWN"}
         for trade_id in unknown.keys() & told:
@@ -227,6 +230,11 @@ class Campaign:
             path = f"/api/trades/{trade['id']}/resolve"
             self.ledger.ask(person, path, {"broker_order_id": found[0] if found else None}, threading.Event())
             self.moves["resolve"] += 1
+        for trade_id in self.theirs.gone & picture.trades.keys() - unknown.keys():
+            trade = picture.trades[trade_id]
+            if trade["status"] == "FILLED" and trade["protection"] != "SETTLING":
+                person = next(one for one in self.people if one.name == trade["username"])
+                self.ledger.ask(person, f"/api/trades/{trade_id}/resolve", {"broker_order_id": None}, threading.Event())
 
     def _remember_placements(self) -> None:
         for one in self.world.requests(method="POST"):

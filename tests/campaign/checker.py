@@ -154,7 +154,8 @@ def _held_is_there(picture: Picture) -> Iterator[str]:
     for (account, symbol), quantity in held.items():
         there = picture.held_at_broker(account, symbol)
         about = [one for one in picture.incidents if (one["account_id"], one["occ_symbol"]) == (account, symbol)]
-        if there < quantity and not about:
+        doubted = any(one["account_id"] == account and one["kind"] == "doubtful" for one in picture.incidents)
+        if there < quantity and not about and not doubted:
             yield f"{account} holds {there} {symbol}, our trades say {quantity}"
 
 
