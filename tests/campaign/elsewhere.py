@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 
+from libs.common.messages.vocabulary import NOT_OURS
 from libs.market.options import OccSymbol, OptionType
 from tests.campaign.picture import Picture, Row
 
@@ -16,13 +17,16 @@ CENT = Decimal("0.01")
 
 
 def is_told(row: Row) -> bool:
-    """Say whether an order of a trade stands for what a history, or a person, told."""
-    return str(row["broker_order_id"]).startswith((HISTORY, GONE))
+    """Say whether an order of a trade stands for what a history or a person told, or for whose lots a sale took."""
+    is_nobodys = row["broker_order_id"] is None and row["tag"].startswith(NOT_OURS) and row.get("sent_as") == "foreign"
+    return is_nobodys or str(row["broker_order_id"]).startswith((HISTORY, GONE))
 
 
 def told_usd(orders: list[Row], multiplier: int) -> Decimal:
-    """Sum what such orders of a trade brought."""
-    return sum((row["avg_price"] * row["filled_qty"] * multiplier for row in orders if is_told(row)), start=Decimal(0))
+    """Sum what such orders of a trade brought, less what they cost."""
+    told = (row for row in orders if is_told(row))
+    parts = (row["avg_price"] * row["filled_qty"] * (-1 if row["role"] == "COVER" else 1) for row in told)
+    return sum(parts, Decimal(0)) * multiplier
 
 
 def others_sales(picture: Picture, account: str, symbol: str) -> list[Row]:

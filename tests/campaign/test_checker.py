@@ -290,6 +290,15 @@ def test_a_history_may_tell_what_others_sold(draft: Draft) -> None:
     assert any("others sold 2" in one for one in findings(replace(draft.picture(), placements=placed)))
 
 
+def test_what_others_lots_took_of_a_sale_is_a_purchase_nobody_sent(draft: Draft) -> None:
+    draft.orders[21] |= {"qty": 3, "filled_qty": 3}
+    draft.at_broker[21] |= {"quantity": 3, "exec_quantity": 3}
+    absorbed = {"sent_as": "foreign", "tag": "not-ours-absorbed-x", "broker_order_id": None, "group_order_id": None}
+    draft.orders[22] = ours("over", "COVER", 22, qty=1, filled_qty=1, avg_price=Decimal(5)) | absorbed
+    draft.cash += 500
+    assert findings(draft.picture()) == []
+
+
 def expired(draft: Draft, trade_id: str, broker_id: int, symbol: str, result: int) -> None:
     """Let a trade of two, bought at 4.00, expire in the money."""
     draft.orders[broker_id] = ours(trade_id, "ENTRY", broker_id)
