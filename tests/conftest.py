@@ -16,6 +16,7 @@ from deploy.local.postgres import EmbeddedPostgres
 from deploy.nats.permissions import permissions_for
 from libs.common.messages.durables import SERVICES
 from libs.common.testing import TestDatabase
+from tests.copies import keep_pristine
 from tests.servers import new_nats, new_postgres
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +69,7 @@ async def migrated(postgres: EmbeddedPostgres) -> TestDatabase:
     """Return the session's database, every chain at its end. Tests that write use `database`."""
     database = TestDatabase(postgres.url)
     await database.migrate()
+    await keep_pristine(database)
     return database
 
 

@@ -125,7 +125,10 @@ def test_her_cursors_lead_bob_nowhere(ann: Ann, bob: Trader) -> None:
 
 @pytest.mark.parametrize(("method", "path"), WITH_ACCOUNT)
 def test_her_account_is_not_there_for_bob(method: str, path: str, ann: Ann, bob: Trader) -> None:
-    answers = [bob.call(method.upper(), f"{path}?account_id={account}") for account in (ann.account_id, "VA00000000")]
+    answers = []
+    for account in (ann.account_id, "VA00000000"):
+        there = path.replace("{broker_mode}", "PAPER").replace("{account_id}", account)
+        answers.append(bob.call(method.upper(), f"{there}?account_id={account}"))
     assert [one.status_code for one in answers] == [404, 404], [one.text for one in answers]
     assert shape(answers[0], ann.account_id) == shape(answers[1], "VA00000000")
 

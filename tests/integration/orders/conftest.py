@@ -9,8 +9,9 @@ import pytest
 
 from libs.broker.base import BrokerMode as Venue
 from libs.common.testing import TestDatabase
+from tests.copies import copies
 from tests.integration.orders.house import House, a_house
-from tests.integration.orders.lanes import Lane, copies
+from tests.integration.orders.lanes import LANES, Lane
 from tests.integration.orders.outside import Sim
 
 
@@ -53,7 +54,7 @@ async def desk(database: TestDatabase, world: str, live_simulator: str) -> Async
 @pytest.fixture(scope="session")
 async def databases(migrated: TestDatabase) -> list[TestDatabase]:
     """Copy the session's database for cases that play side by side."""
-    return await copies(migrated)
+    return await copies(migrated, LANES)
 
 
 @pytest.fixture

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-
-import asyncpg
 
 from libs.common.ids import new_id
 from libs.common.testing import TestDatabase
@@ -23,7 +20,6 @@ from tests.integration.orders.house import House, Wire, a_house, wired
 LEASE_S = 8.0
 """Long, so that a busy machine ends no claim; `let_claims_end` ends them."""
 LANES = 6
-COPY_WITHIN_S = 10.0
 
 T = TypeVar("T")
 
@@ -46,44 +42,6 @@ class Lane:
     def later(self, **options: Any) -> AbstractAsyncContextManager[House]:
         """Open a process that finds the market as it is."""
         return self.house(quote=None, **options)
-
-
-async def copies(database: TestDatabase, count: int = LANES) -> list[TestDatabase]:
-    """Copy a migrated database of which nobody is connected."""
-    address = urlsplit(database.url)
-    name = address.path.lstrip("/")
-    made = []
-    async with _elsewhere(database.url) as admin:
-        for number in range(count):
-            copy = f"{name}_lane_{number}"
-            await _copied(admin, name, copy)
-            made.append(TestDatabase(address._replace(path=f"/{copy}").geturl(), database.passwords))
-    return made
-
-
-@asynccontextmanager
-async def _elsewhere(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Connect to another database of the server: one that is copied may have no visitor."""
-    connection = await asyncpg.connect(urlsplit(url)._replace(path="/template1").geturl())
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def _copied(admin: asyncpg.Connection, name: str, copy: str) -> None:
-    ends = asyncio.get_running_loop().time() + COPY_WITHIN_S
-    while True:
-        try:
-            await admin.execute(f'drop database if exists "{copy}" with (force)')
-            await admin.execute(f'create database "{copy}" template "{name}"')
-        except asyncpg.ObjectInUseError:
-            # The last visitors are still leaving.
-            if asyncio.get_running_loop().time() > ends:
-                raise
-            await asyncio.sleep(0.05)
-        else:
-            return
 
 
 async def side_by_side(lanes: tuple[Lane, ...], cases: Iterable[T], play: Callable[[Lane, T], Awaitable[None]]) -> None:
