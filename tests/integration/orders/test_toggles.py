@@ -5,6 +5,9 @@ Source: order path, the rules marked [?]; docs/simulator.md.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -79,6 +82,22 @@ TOGGLES: list[tuple[dict[str, Any], tuple[Flow, ...]]] = [
 ]
 
 
+@asynccontextmanager
+async def _told(house: House, *, by_monitor: bool) -> AsyncIterator[None]:
+    """Tell what the broker shows again and again, where a fill comes after a flow's own look at its order."""
+
+    async def tell() -> None:
+        while True:
+            await house.sync()
+            await asyncio.sleep(0.2)
+
+    async with asyncio.TaskGroup() as tasks:
+        telling = tasks.create_task(tell()) if by_monitor else None
+        yield
+        if telling is not None:
+            telling.cancel()
+
+
 def _name(toggles: dict[str, Any]) -> str:
     return ",".join(f"{name}={value}" for name, value in toggles.items())
 
@@ -88,7 +107,7 @@ async def test_whichever_way_the_broker_behaves_the_flows_end_right(
     lanes: tuple[Lane, ...], world: str, toggles: dict[str, Any], flows: tuple[Flow, ...]
 ) -> None:
     async def plays(lane: Lane, flow: Flow) -> None:
-        async with lane.house() as house:
+        async with lane.house() as house, _told(house, by_monitor="fill_delay_ms" in toggles):
             await house.sim.control("toggles", **toggles)
             play = await flow.prepare(house)
             await trials.insisted(flow, house, play)
