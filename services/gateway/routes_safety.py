@@ -32,4 +32,4 @@ async def check_trade(caller: Trader, body: PlaceBody) -> Response:
     wanted = {
         name: value for name, value in body.model_dump(exclude_unset=True).items() if name in CheckTrade.model_fields
     }
-    return await caller.ask(CheckTrade(**wanted))
+    return await caller.ask(CheckTrade(by_program=caller.by_key, **wanted))

@@ -57,7 +57,7 @@ async def list_signals(caller: Viewer, asked: Annotated[SignalsAsked, Query()]) 
 @router.post("/{id}/approve", response_model=Signal, responses=PLACED)
 async def approve_signal(caller: Trader, signal_id: Id, key: Key = "") -> Response:
     """Let a waiting signal become a trade: 200 it did, 202 it is on its way; else what refused it."""
-    return await caller.ask(ApproveSignal(id=signal_id, idempotency_key=key))
+    return await caller.ask(ApproveSignal(id=signal_id, idempotency_key=key, by_program=caller.by_key))
 
 
 @router.post("/{id}/reject", response_model=Signal, responses=problems(*FLOW))

@@ -13,7 +13,7 @@ from libs.common.messages.safety import (
     TradeCheck,
     TradeRefusal,
 )
-from services.orders import accounts, checks, kills, limits, store_requests
+from services.orders import accounts, checks, credentials, kills, limits, modes, store_requests
 from services.orders.deps import Deps
 from services.orders.killing import KILLED
 
@@ -49,6 +49,8 @@ async def _checked(query: CheckTrade, ctx: Context, deps: Deps) -> TradeCheck:
     async with deps.db.for_user(ctx.user) as unit:
         opening = await store_requests.opening(unit, ctx.user, "")
     settings, account = await accounts.of_request(deps, ctx.user, opening, query.account_id)
+    credentials.offered(deps, account.broker_mode)
+    modes.refuse_unspoken(query, account.broker_mode)
     broker = deps.broker(account.broker_mode, account.account_id, account.token_ciphertext)
     terms = await checks.terms_of(query, settings, broker, deps, previews=False)
     async with deps.db.for_user(ctx.user) as unit:

@@ -71,7 +71,7 @@ async def publish_signal(command: PublishSignal, ctx: Context, deps: Deps) -> Re
 @answers(ApproveSignal)
 async def approve_signal(command: ApproveSignal, ctx: Context, deps: Deps) -> Reply:
     """Let a waiting signal become a trade. Idempotent: by the signal. Raises: what refused it."""
-    signal = await signalling.approve(deps, ctx.user, command.id, ctx.via)
+    signal = await signalling.approve(deps, ctx.user, command.id, ctx.via, by_program=command.by_program)
     signal, _ = await signalling.advance(deps, ctx.user, signal.id)
     return _answer(signal, 200)
 

@@ -2,17 +2,18 @@
 
 1. A trade is placed in the mode that the settings name, never in another.
 2. Real money moves only where somebody said so: the settings were switched with a typed word, and a program names the
-   account with each order.
+   account with each order: one that places, one whose signal nobody approves, one that approves a signal.
 """
 
 from __future__ import annotations
 
 from libs.common.errors import InvalidInput, LiveNotEnabled
 from libs.common.messages.orders import PlaceTrade
+from libs.common.messages.safety import CheckTrade
 from libs.common.messages.vocabulary import BrokerMode
 
 
-def refuse_unspoken(command: PlaceTrade, mode: BrokerMode) -> None:
+def refuse_unspoken(command: PlaceTrade | CheckTrade, mode: BrokerMode) -> None:
     """Refuse a trade whose sender meant another mode, or did not say that real money is meant.
 
     Raises: InvalidInput, LiveNotEnabled.
@@ -23,7 +24,7 @@ def refuse_unspoken(command: PlaceTrade, mode: BrokerMode) -> None:
         refuse_unnamed(command.account_id, mode)
 
 
-def refuse_unnamed(account_id: str | None, mode: BrokerMode) -> None:
+def refuse_unnamed(account_id: str | None, mode: BrokerMode | None) -> None:
     """Refuse a program's trade with real money that leaves its account to the settings. Raises: LiveNotEnabled."""
-    if mode is BrokerMode.TRADIER_LIVE and account_id is None:
+    if mode is BrokerMode.TRADIER_LIVE and not account_id:
         raise LiveNotEnabled("a program that trades real money names the account: account_id")

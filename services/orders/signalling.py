@@ -34,7 +34,7 @@ from libs.common.handlers import Context
 from libs.common.ids import new_id
 from libs.common.messages.signals import SignalState
 from libs.common.messages.vocabulary import OrderStatus
-from services.orders import handlers_place, killing, signals, store_audit, store_kills, store_signals
+from services.orders import handlers_place, killing, modes, signals, store_audit, store_kills, store_signals
 from services.orders.deps import Deps
 from services.orders.signals import Signal
 
@@ -51,8 +51,11 @@ _log = log.get(__name__)
 # ── deciding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def approve(deps: Deps, username: str, row_id: str, via: str | None) -> Signal:
-    """Let a waiting signal become a trade. Idempotent. Raises: NotFound, Expired, IllegalTransition, KillSwitchOn."""
+async def approve(deps: Deps, username: str, row_id: str, via: str | None, *, by_program: bool = False) -> Signal:
+    """Let a waiting signal become a trade, by a person's word or a program's. Idempotent.
+
+    Raises: NotFound, Expired, IllegalTransition, KillSwitchOn, LiveNotEnabled.
+    """
     async with deps.db.for_user(username) as unit:
         # The switch before the signal: whoever engages it takes both in this order.
         is_killed = await store_kills.is_engaged(unit, username)
@@ -62,6 +65,9 @@ async def approve(deps: Deps, username: str, row_id: str, via: str | None) -> Si
         if signal.state is SignalState.PENDING:
             if signal.expires_at is not None and now >= signal.expires_at:
                 raise Expired("the signal's time is over; nothing was sent")
+            if by_program:
+                # What the signal itself named; the row's account is the settings' where it named none.
+                modes.refuse_unnamed((signal.body or {}).get("account_id"), signal.broker_mode)
             signal = await store_signals.save(unit, signals.moved(signal, SignalState.PLACING, now, via=via))
             await unit.schedule(JOB, row_id, now + timedelta(seconds=INLINE_S), user=username)
             await _audited(unit, signal, "signal_approved", via)

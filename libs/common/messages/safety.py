@@ -73,6 +73,8 @@ class CheckTrade(Query, service="orders", name="check_trade"):
     timeout_s = 6.0
 
     account_id: str | None = None
+    broker_mode: BrokerMode | None = None
+    by_program: bool = False
     ticker: str
     option_type: OptionType
     strike: Decimal

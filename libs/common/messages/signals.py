@@ -129,6 +129,8 @@ class ApproveSignal(Command, service="orders", name="approve_signal"):
     """Let a waiting signal become a trade. Idempotent: by the signal. Answers the signal, as `PublishSignal` does."""
 
     id: str
+    by_program: bool = False
+    """Whether a program approves, by an API key: with real money its signal names the account."""
     idempotency_key: str = ""
 
 

@@ -8,6 +8,8 @@ import pytest
 from libs.common.handlers import Reply
 from libs.common.messages.monitor import SyncNow
 from libs.common.messages.orders import ListTrades, PlaceTrade
+from libs.common.messages.safety import CheckTrade
+from libs.common.messages.signals import ApproveSignal
 from tests.integration.gateway.house import PASSWORD, House
 
 pytestmark = pytest.mark.integration
@@ -108,3 +110,21 @@ async def test_who_acts_is_told_with_where_he_sits(house: House) -> None:
     assert by_hand.via.startswith("the page (Firefox on Linux)")
     assert by_program.via is not None
     assert by_program.via.startswith("API key bot")
+
+
+async def test_whoever_asks_with_a_key_asks_as_a_program_wherever_real_money_may_move(house: House) -> None:
+    house.answers |= {
+        PlaceTrade: {"id": "t1"},
+        CheckTrade: {"limits": [], "refusal": None},
+        ApproveSignal: {"id": "s1"},
+    }
+    alice = await house.signed_in("alice")
+    program, _ = await keyed(house, alice, "trade")
+    for caller in (alice, program):
+        await caller.post("/api/trades", json=PLACE, headers={"Idempotency-Key": "k1"})
+        await caller.post("/api/trades/check", json={**PLACE, "broker_mode": "PAPER"})
+        await caller.post("/api/signals/s1/approve")
+    told = [(type(message), getattr(message, "by_program", None)) for message, _ in house.asked]
+    kinds = (PlaceTrade, CheckTrade, ApproveSignal)
+    assert told == [(kind, by_program) for by_program in (False, True) for kind in kinds]
+    assert [message.broker_mode for message, _ in house.asked if isinstance(message, CheckTrade)] == ["PAPER", "PAPER"]

@@ -11,12 +11,14 @@ import pytest
 from libs.broker.base import BrokerMode as Venue
 from libs.common.errors import Expired, InvalidInput, LiveNotEnabled, UpstreamRefused
 from libs.common.messages.orders import CloseTrade, StoreCredentials, UpdateTradingSettings
+from libs.common.messages.safety import TradeRefusal
 from libs.common.messages.signals import ApproveSignal
 from libs.common.messages.vocabulary import BrokerMode
 from services.orders import handlers_credentials, handlers_settings, handlers_signals, sessions, talk
 from tests.integration.orders.bots import publish, signal, until
 from tests.integration.orders.house import House
 from tests.integration.orders.outside import Sim
+from tests.integration.orders.test_checks import checked
 
 pytestmark = pytest.mark.integration
 
@@ -180,3 +182,63 @@ async def test_a_signal_that_came_in_paper_is_not_placed_with_real_money_when_it
         await handlers_signals.approve_signal(ApproveSignal(id=waiting.id), house.context(via="page"), house.deps)
     assert await real.orders() == []
     assert await house.sim.orders(house.account_id) == []
+
+
+async def test_a_program_approves_with_real_money_only_what_names_its_account(real: Real) -> None:
+    house = real.house
+    await real.switch(LIVE, "LIVE")
+    unnamed, named = await publish(house, signal(house)), await publish(house, signal(house, account_id=NINE))
+    assert unnamed is not None
+    assert named is not None
+    with pytest.raises(LiveNotEnabled, match="names the account"):
+        await approve(house, unnamed.id, by_program=True)
+    assert await real.orders() == []
+    assert (await until(house, unnamed.id, state="pending"))["via"] == "bot scanner"
+    await approve(house, named.id, by_program=True)
+    trade_id = (await until(house, named.id, state="accepted"))["trade_id"]
+    await house.until(trade_id, protection="PROTECTED")
+    await house.ask(
+        CloseTrade(idempotency_key="end", trade_id=trade_id, version=(await house.trade(trade_id))["version"])
+    )
+    await house.until(trade_id, status="CLOSED")
+    await approve(house, unnamed.id, by_program=False)
+    trade_id = (await until(house, unnamed.id, state="accepted"))["trade_id"]
+    assert (await house.until(trade_id, protection="PROTECTED"))["broker_mode"] == LIVE
+
+
+async def approve(house: House, row_id: str, *, by_program: bool) -> None:
+    command = ApproveSignal(id=row_id, by_program=by_program)
+    await handlers_signals.approve_signal(command, house.context(via="here"), house.deps)
+
+
+async def test_in_paper_a_program_approves_what_names_no_account(real: Real) -> None:
+    waiting = await publish(real.house, signal(real.house))
+    assert waiting is not None
+    await approve(real.house, waiting.id, by_program=True)
+    assert (await until(real.house, waiting.id, state="accepted"))["broker_mode"] == PAPER
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"by_program": True}, {"by_program": True, "account_id": NINE, "broker_mode": PAPER}, {"broker_mode": PAPER}],
+    ids=["no account", "another mode", "a person's other mode"],
+)
+async def test_a_check_says_of_real_money_what_a_placement_is_refused_with(real: Real, wish: dict[str, Any]) -> None:
+    await real.switch(LIVE, "LIVE")
+    command = real.house.placing(**wish)
+    found = await checked(real.house, command)
+    with pytest.raises((LiveNotEnabled, InvalidInput)) as refused:
+        await real.house.ask(command)
+    assert found.refusal == TradeRefusal(code=refused.value.code, detail=refused.value.detail)
+    allowed = await checked(real.house, real.house.placing(by_program=True, account_id=NINE, broker_mode=LIVE))
+    assert allowed.refusal is None
+
+
+async def test_a_check_says_that_real_money_is_turned_off_as_a_placement_does(real: Real) -> None:
+    house = real.house
+    await real.switch(LIVE, "LIVE")
+    house.deps = replace(house.deps, factory=replace(house.deps.factory, base_urls={Venue.PAPER: house.sim.url}))
+    found = await checked(house, house.placing())
+    assert found.refusal == TradeRefusal(
+        code="live_not_enabled", detail="TRADIER_LIVE is turned off on this installation"
+    )
