@@ -29,6 +29,7 @@ from services.orders import (
     marks,
     recovery,
     stops,
+    upkeep,
 )
 from services.orders.deps import Deps
 from services.orders.settings import Settings
@@ -82,6 +83,7 @@ def build(settings: Settings) -> Service:
             stops.look,
             kills.kill,
             handlers_signals.see_to,
+            upkeep.forget,
         ),
         background=(
             _standing_jobs,
@@ -122,3 +124,4 @@ async def _standing_jobs(deps: Deps) -> None:
     await recovery.plan_jobs(deps)
     await expiry.plan_jobs(deps)
     await stops.plan_jobs(deps)
+    await upkeep.plan_jobs(deps)

@@ -11,7 +11,11 @@ from libs.broker.breaker import BreakerSettings
 from libs.broker.budget_settings import BudgetSettings
 from libs.broker.tradier_session import Deadlines
 from libs.broker.venue_settings import VenueSettings
+from libs.common.messages.durables import DAY_S, DEAD, SIGNALS, STREAMS
 from services.orders.steps import Waits
+
+SIGNALS_LEAST_DAYS = (STREAMS[SIGNALS].max_age_s + STREAMS[DEAD].max_age_s) // DAY_S + 1
+"""As long as a signal can be handed out again: from its queue, and later from among the dead letters."""
 
 
 def _parsed(value: Any) -> Any:
@@ -33,6 +37,7 @@ class Settings(BudgetSettings, BreakerSettings, VenueSettings):
     recovery_s: float = Field(default=15.0, gt=0, description="how often interrupted flows are looked for")
     signals_per_min: int = Field(default=60, ge=1, description="signals one bot may publish a minute")
     signals_per_user_min: int = Field(default=300, ge=1, description="signals all bots of one user may")
+    signals_kept_days: int = Field(default=40, ge=SIGNALS_LEAST_DAYS, description="how long decided signals are kept")
     order_waits: Annotated[Waits, BeforeValidator(_parsed)] = Field(
         default=Waits(), description='waits of the order path as JSON, such as {"look_gap_entry_s": 30}'
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -62,6 +62,14 @@ _WAITING = """
 select coalesce(json_agg(to_jsonb(s)), '[]')::text from (
     select * from orders.signals
     where username = $1 and state in ('pending', 'placing') and trade_id is null order by id for update) s
+"""
+
+_FORGET = """
+delete from orders.signals where id in (
+    select id from orders.signals
+    where state in ('accepted', 'rejected', 'expired') and decided_at < clock_timestamp() - $1::interval
+    order by decided_at limit $2)
+returning id
 """
 
 
@@ -132,6 +140,11 @@ async def refuse_waiting(unit: Unit, username: str, error: AppError) -> int:
     for signal in found:
         await save(unit, signals.ended(signal, error, now))
     return len(found)
+
+
+async def forget_decided(unit: Unit, older_than: timedelta, most: int) -> int:
+    """Remove signals that were decided so long ago, the oldest first, and say how many those were."""
+    return len(await unit.fetch(_FORGET, older_than, most))
 
 
 async def page(

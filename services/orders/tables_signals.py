@@ -40,6 +40,7 @@ signals = Table(
     CheckConstraint("state in ('pending', 'placing', 'accepted', 'rejected', 'expired')", name="signals_state_check"),
     Index("signals_newest", "username", text("id desc")),
     Index("signals_recent", "username", "received_at"),
+    Index("signals_decided", "decided_at"),
     Index("signals_open", "username", text("id desc"), postgresql_where=_IS_OPEN),
 )
 """`signal_id` is null where only a refusal is kept, so that the name stays free for a better body."""

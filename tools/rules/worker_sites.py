@@ -30,6 +30,7 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     "services/orders/expiry.py": frozenset({"find", "_make_due", "plan_jobs"}),
     "services/orders/stops.py": frozenset({"find", "plan_jobs"}),
     "services/orders/recovery.py": frozenset({"recover", "watch", "plan_jobs"}),
+    "services/orders/upkeep.py": frozenset({"forget", "plan_jobs"}),
     # Contracts, chains and snapshots are shared by all holders.
     "services/pricing/chain.py": frozenset({"Chains._cached", "Chains._fetch_and_keep"}),
     "services/pricing/handlers.py": frozenset({"rebuild"}),
