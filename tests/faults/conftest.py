@@ -9,6 +9,7 @@ import pytest
 
 from tests.journey.conftest import QUICK
 from tests.journey.stack import Simulator, Stack
+from tests.journey.trader import eventually
 
 SOON = {"ORDER_WAITS": '{"look_gap_entry_s": 6}', "RECOVERY_S": "5"}
 """What a write without an answer waits for until it is settled: ten times shorter than in earnest."""
@@ -23,6 +24,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
     finally:
         running.down()
+
+
+@pytest.fixture(autouse=True)
+def settled(stack: Stack) -> None:
+    """Begin when what the test before has killed is back."""
+    assert eventually(stack.is_ready, 60)
 
 
 @pytest.fixture

@@ -57,8 +57,10 @@ def test_it_is_refused_before_anything_is_sent(case: str, trader: Trader, simula
     assert trader.ok("GET", "/api/trades?status=OPEN")["trades"] == []
 
 
-def test_a_stop_at_the_bid_is_refused(trader: Trader) -> None:
-    contract = trader.contract("SPY", 0)
+def test_a_stop_at_the_bid_is_refused(trader: Trader, simulator: Simulator) -> None:
+    contract = trader.contract("SPY", 7)
+    # Pinned: the recorded price moves on, and a bid that has risen since makes a good stop of this one.
+    simulator.quote(contract["occ_symbol"], contract["bid"], contract["ask"])
     body = trader.body(contract, sl_price=contract["bid"])
     answer = trader.call("POST", "/api/trades", body, key=uuid.uuid4().hex)
     assert answer.json()["code"] == "invalid_input"

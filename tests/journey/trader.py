@@ -85,8 +85,9 @@ class Trader:
 
     def contract(self, ticker: str = "SPY", nth: int = 0, option_type: str = "CALL", expiry_nth: int = 3) -> Json:
         """Choose the nth contract beside the money of an expiry, with its quote."""
-        expiry = self.ok("GET", f"/api/market/expirations/{ticker}")["expirations"][expiry_nth]
-        chain = self.ok("GET", f"/api/market/chain/{ticker}?expiry={expiry}")
+        # A 503 of the market says "try again", as it does to the page: what the test is about comes after.
+        expiry = self.insist("GET", f"/api/market/expirations/{ticker}")["expirations"][expiry_nth]
+        chain = self.insist("GET", f"/api/market/chain/{ticker}?expiry={expiry}")
         spot = Decimal(chain["underlying_price"])
         options = [o for o in chain["options"] if o["option_type"] == option_type and Decimal(o["bid"]) > 1]
         options.sort(key=lambda option: abs(Decimal(option["strike"]) - spot))
