@@ -14,7 +14,6 @@ from decimal import Decimal
 from libs.broker.orders import OrderReport, OrderSide
 from libs.broker.orders import OrderStatus as BrokerWord
 from libs.common.messages.vocabulary import UNANSWERED_ORDERS, OrderRole, Protection, TradeStatus
-from libs.market.options import OccSymbol
 from services.monitor.reconcile import OurTrade, Owners
 
 OVER = frozenset({BrokerWord.FILLED, BrokerWord.CANCELLED, BrokerWord.EXPIRED, BrokerWord.REJECTED})
@@ -116,23 +115,6 @@ def contracts(trades: Iterable[OurTrade], broker: Broker, owners: Owners, orders
 def is_option(symbol: str) -> bool:
     """Say whether a position is of an option; shares have short names."""
     return len(symbol) > 15
-
-
-def is_exercised(trade: OurTrade, missing: Decimal, broker: Broker) -> bool:
-    """Say whether shares are there, or owed, where contracts were."""
-    return abs(broker.positions.get(trade.ticker, Decimal(0))) >= missing * 100
-
-
-def successor_of(trade: OurTrade, missing: Decimal, broker: Broker) -> str | None:
-    """Find the like-sized contract of the same underlying that took the place of a trade's."""
-    gone = OccSymbol.parse(trade.occ_symbol)
-    for symbol, qty in sorted(broker.positions.items()):
-        if qty != missing or not is_option(symbol) or symbol == trade.occ_symbol:
-            continue
-        root = symbol[:-15]
-        if root != gone.root and root.rstrip("0123456789") == gone.root.rstrip("0123456789"):
-            return symbol
-    return None
 
 
 def is_running(trade: OurTrade) -> bool:

@@ -14,8 +14,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.common.messages.vocabulary import TERMINAL_ORDERS, Protection, TradeStatus
-from libs.market import calendar
-from services.monitor.account_view import OVER, Broker, Contract, Shown, is_exercised, is_running, successor_of
+from libs.market import calendar, conversions
+from services.monitor.account_view import OVER, Broker, Contract, Shown, is_running
 from services.monitor.reconcile import OurTrade
 
 
@@ -73,9 +73,11 @@ def is_unexplained(trade: OurTrade, contract: Contract, broker: Broker) -> bool:
     missing = contract.held - max(contract.position, Decimal(0))
     if missing <= 0 or contract.held <= 0:
         return False
-    if sum(order.exec_qty for order in contract.sold) >= missing or successor_of(trade, missing, broker):
+    if sum(order.exec_qty for order in contract.sold) >= missing:
         return False
-    return not is_exercised(trade, missing, broker)
+    if conversions.successor_of(trade.occ_symbol, missing, broker.positions):
+        return False
+    return not conversions.is_exercised(trade.ticker, missing, broker.positions)
 
 
 def next_doubt(doubt: Doubt | None, why: list[str], digest: str, now: datetime) -> Doubt | None:

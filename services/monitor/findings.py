@@ -21,8 +21,9 @@ from decimal import Decimal
 from libs.broker.orders import OrderReport, OrderSide, OrderType
 from libs.broker.orders import OrderStatus as BrokerWord
 from libs.common.messages.vocabulary import BrokerMode, Finding, OrderRole, Protection, Severity, TradeStatus
+from libs.market import conversions
 from services.monitor import account_view, doubting
-from services.monitor.account_view import OVER, Broker, Contract, Shown, held_of, is_running, successor_of
+from services.monitor.account_view import OVER, Broker, Contract, Shown, held_of, is_running
 from services.monitor.doubting import Doubt
 from services.monitor.reconcile import OurTrade, Owners
 
@@ -204,7 +205,7 @@ def _gone(made: _Maker, contract: Contract, broker: Broker) -> Found | None:
     kind = Finding.VANISHED if contract.position <= 0 else Finding.MISMATCH
     if sum(order.exec_qty for order in contract.sold) >= missing:
         return made.found(kind, f"{symbol}: {missing} were sold by other orders", orders=contract.sold)
-    successor = successor_of(made.trade, missing, broker)
+    successor = conversions.successor_of(made.trade.occ_symbol, missing, broker.positions)
     if successor is not None:
         text = f"{symbol} became {successor}; its exits are in your hands"
         return made.found(Finding.CORPORATE_ACTION, text, successor=successor)

@@ -20,7 +20,7 @@ from decimal import Decimal
 from libs.broker.orders import OrderReport, OrderSide
 from libs.broker.reports import PositionReport
 from libs.common.messages.vocabulary import TERMINAL_ORDERS, Duration, OrderRole, OrderStatus
-from libs.market import calendar, money
+from libs.market import calendar, conversions, money
 from libs.market.options import OccSymbol
 from services.orders import lifecycle
 from services.orders.reading import reports_of
@@ -89,6 +89,11 @@ class Seen:
         """Return what the account holds of a contract."""
         return holding_of(self.positions, occ_symbol)
 
+    def is_converted(self, occ_symbol: str, missing: Decimal) -> bool:
+        """Say whether another contract took the place of the missing ones, as a corporate action makes it."""
+        by_symbol = {held.symbol: self.holding(held.symbol).qty for held in self.positions}
+        return conversions.successor_of(occ_symbol, missing, by_symbol) is not None
+
 
 def holding_of(positions: Iterable[PositionReport], occ_symbol: str) -> Holding:
     """Return what the account holds of a contract."""
@@ -149,6 +154,11 @@ def adopted(view: View, tag: str, report: OrderReport, now: datetime) -> View:
 
 def doubt_of(seen: Seen) -> str | None:
     """Say why a look proves nothing: it leaves out, or knows less of, what we know."""
+    return list_doubt(seen) or positions_doubt(seen)
+
+
+def list_doubt(seen: Seen) -> str | None:
+    """Say why a list of orders proves nothing."""
     missing_ids = left_out(seen)
     if missing_ids:
         return f"the broker's list leaves out order {missing_ids[0]}, which we know of"
@@ -157,10 +167,16 @@ def doubt_of(seen: Seen) -> str | None:
         own = flat.get(known.broker_order_id or known.group_order_id)
         if known.is_settled and own is not None and _knows_less(own, known):
             return f"the broker's list is older than what we know of order {known.group_order_id}"
+    return None
+
+
+def positions_doubt(seen: Seen) -> str | None:
+    """Say why positions prove nothing: another trade's contract is not among them, and nothing explains it."""
     held = {position.symbol for position in seen.positions}
     missing = sorted(symbol for symbol, qty in seen.known.holdings.items() if qty > 0 and symbol not in held)
     # What somebody else sold today is rightly gone.
     missing = [symbol for symbol in missing if _sold_by_others(symbol, seen) < seen.known.holdings[symbol]]
+    missing = [symbol for symbol in missing if not seen.is_converted(symbol, Decimal(seen.known.holdings[symbol]))]
     # What expires today may be gone already, and rightly.
     missing = [symbol for symbol in missing if seen.today is None or OccSymbol.parse(symbol).expiry > seen.today]
     return f"the broker's positions leave out {missing[0]}, which is held" if missing else None
@@ -203,7 +219,8 @@ def unexplained(view: View, order: Order, seen: Seen) -> Decimal:
     """Return by how much the contract's position differs from what it was before the write and what we know since."""
     occ_symbol = view.trade.occ_symbol
     ours = view.held_qty + seen.known.holdings.get(occ_symbol, 0)
-    return seen.holding(occ_symbol).qty - ours - (order.base_qty or Decimal(0))
+    change = seen.holding(occ_symbol).qty - ours - (order.base_qty or Decimal(0))
+    return Decimal(0) if change < 0 and seen.is_converted(occ_symbol, -change) else change
 
 
 def is_older(order: Order, report: OrderReport, moment: Moment) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from libs.broker.base import Priority
+from libs.broker.base import BrokerProvider, Priority
 from libs.broker.orders import OrderReport
 from libs.common.errors import Expired, InvalidInput, NotFound
 from libs.common.handlers import Context, Reply, answers
@@ -50,7 +50,7 @@ class _Found:
 
     report: OrderReport | None = None
     owner: tuple[str, str] | None = None
-    seen: Seen | None = None
+    seen: tuple[Seen, ...] = ()
     looks: tuple[Looked, Looked] | None = None
     """Of a trade without an unknown write: what it holds may be gone."""
 
@@ -100,9 +100,11 @@ async def _found(command: ResolveTrade, loaded: Loaded, deps: Deps) -> _Found:
     broker = deps.broker_of(loaded, Priority.EXIT)
     named = _number(command)
     if named is None:
-        seen = await sights.look(broker, loaded, deps)
-        earlier = await mending.sold_earlier(loaded.view, await deps.beside(loaded.view), broker, deps)
-        return _Found(seen=replace(seen, orders=(*seen.orders, *earlier)))
+        seen = await _seen(loaded, broker, deps)
+        if not resolving.is_short_of(loaded.view, seen, deps.moment(loaded)):
+            return _Found(seen=(seen,))
+        await asyncio.sleep(deps.settings.order_waits.look_gap_exit_s)
+        return _Found(seen=(seen, await _seen(loaded, broker, deps)))
     try:
         report = await broker.order(named)
     except NotFound:
@@ -110,6 +112,12 @@ async def _found(command: ResolveTrade, loaded: Loaded, deps: Deps) -> _Found:
     async with deps.db.for_user(loaded.view.trade.username) as unit:
         owner = await store_evidence.owner_of(unit, loaded.view.trade, report.id)
     return _Found(report=report, owner=owner)
+
+
+async def _seen(loaded: Loaded, broker: BrokerProvider, deps: Deps) -> Seen:
+    seen = await sights.look(broker, loaded, deps)
+    earlier = await mending.sold_earlier(loaded.view, await deps.beside(loaded.view), broker, deps)
+    return replace(seen, orders=(*seen.orders, *earlier))
 
 
 def _judged(command: ResolveTrade, view: View, found: _Found, ctx: Context, moment: Moment) -> View:
@@ -121,9 +129,8 @@ def _judged(command: ResolveTrade, view: View, found: _Found, ctx: Context, mome
         tag = resolving.named(view, found.report, found.owner, moment)
         settled = resolving.as_named(view, tag, found.report, asker, moment)
     else:
-        assert found.seen is not None
-        resolving.check_none(view, found.seen, moment)
-        settled = resolving.as_none(view, asker, moment)
+        missing = resolving.check_none(view, found.seen, moment)
+        settled = resolving.as_none(view, asker, moment, missing=missing)
     return settled if view.trade.is_locked else asking.acted(settled)
 
 

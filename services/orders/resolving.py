@@ -2,14 +2,16 @@
 
 1. A named order counts only when it can be the one: of this account and contract, the same sides and quantities, not
    older than the write, nobody else's by its tag or by our own rows.
-2. "None" counts only against a list and positions that are to be trusted, in which nothing is left that it could have
-   bought, and nothing is missing that it could have sold.
-3. A refusal says what was found, so that the next answer can be right.
+2. "None" counts only against a list that is to be trusted, and positions in which nothing is left that it could have
+   bought.
+3. Where contracts are missing, and nothing shown says how, two looks must agree on it. The write is then settled and
+   they are noted as missing: nothing is sold in their place before everything is looked at again.
+4. A refusal says what was found, so that the next answer can be right.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from libs.broker.orders import OrderReport
 from libs.common.errors import IllegalTransition, InvalidInput
@@ -57,8 +59,17 @@ def named(view: View, report: OrderReport, owner: tuple[str, str] | None, moment
     raise InvalidInput(f"{name} is {_shape(report)}; ours is {_wanted(view, view.by_tag(tags[0]))}")
 
 
-def check_none(view: View, seen: Seen, moment: Moment) -> None:
-    """Check that nothing at the broker speaks for the unknown writes. Raises: InvalidInput."""
+def is_short_of(view: View, seen: Seen, moment: Moment) -> bool:
+    """Say whether contracts are missing in a look, so that a second one is to agree."""
+    return any(_missing(view, tag, seen, moment) is not None for tag in unknown_tags(view))
+
+
+def check_none(view: View, looks: tuple[Seen, ...], moment: Moment) -> int:
+    """Check that nothing at the broker speaks for the unknown writes; return how many contracts are missing.
+
+    The last of the looks counts, the ones before it only where something is missing. Raises: InvalidInput.
+    """
+    seen, missing = looks[-1], 0
     for tag in unknown_tags(view):
         first = view.by_tag(tag)[0]
         found = next((report for report in seen.orders if report.tag == tag), None)
@@ -68,17 +79,20 @@ def check_none(view: View, seen: Seen, moment: Moment) -> None:
         if due_at is not None:
             left_s = (due_at - moment.now).total_seconds()
             raise InvalidInput(f"it was sent just now and may still arrive; ask again in {left_s:.0f} s")
-        doubt = evidence.doubt_of(seen)
+        doubt = evidence.list_doubt(seen)
         if doubt is not None:
             raise InvalidInput(f"{doubt}; ask again when the broker shows everything")
         change = evidence.beyond_others(view, first, seen, moment)
-        buys = any(order.role in (OrderRole.ENTRY, OrderRole.COVER) for order in view.by_tag(tag))
-        if change > 0 and buys:
+        if change > 0 and _buys(view, tag):
             words = f"the account holds {change:f} of {view.trade.occ_symbol} more than is explained"
             raise InvalidInput(f"{words}; name the order that bought them")
-        if change < 0 and not buys:
-            words = f"the account holds {-change:f} of {view.trade.occ_symbol} less than is explained"
-            raise InvalidInput(f"{words}; name the order that sold them")
+        found_missing = _missing(view, tag, seen, moment)
+        if found_missing is not None:
+            words, qty = found_missing
+            if len(looks) < 2 or any(_missing(view, tag, look, moment) != found_missing for look in looks):
+                raise InvalidInput(f"{words}; name the order that sold them, or ask again: two looks must agree on it")
+            missing = max(missing, qty)
+    return missing
 
 
 def as_named(view: View, tag: str, report: OrderReport, by: Asker, moment: Moment) -> View:
@@ -88,12 +102,28 @@ def as_named(view: View, tag: str, report: OrderReport, by: Asker, moment: Momen
     return evidence.adopted(view.noting(event), tag, report, moment.now)
 
 
-def as_none(view: View, by: Asker, moment: Moment) -> View:
-    """Settle every unknown write as never placed."""
+def _buys(view: View, tag: str) -> bool:
+    return any(order.role in (OrderRole.ENTRY, OrderRole.COVER) for order in view.by_tag(tag))
+
+
+def _missing(view: View, tag: str, seen: Seen, moment: Moment) -> tuple[str, int] | None:
+    """Say what is missing in a look, and how much of this trade's contract."""
+    change = evidence.beyond_others(view, view.by_tag(tag)[0], seen, moment)
+    if change < 0 and not _buys(view, tag):
+        return f"the account holds {-change:f} of {view.trade.occ_symbol} less than is explained", int(-change)
+    doubt = evidence.positions_doubt(seen)
+    return None if doubt is None else (doubt, 0)
+
+
+def as_none(view: View, by: Asker, moment: Moment, *, missing: int = 0) -> View:
+    """Settle every unknown write as never placed, and note how many contracts are missing."""
     for tag in unknown_tags(view):
         text = f"{by.name} says that there is no such order at the broker; checked against its list and positions"
         event = Event(kind="resolved", actor="user", text=text, data={"via": by.via, "tag": tag})
         view = lifecycle.never_placed(view.noting(event), tag, moment.now)
+    if missing:
+        shown_qty = max(view.held_qty - missing, 0)
+        view = replace(view, trade=replace(view.trade, shown_qty=shown_qty))
     return view
 
 

@@ -442,3 +442,28 @@ def test_what_others_bought_right_before_the_write_is_counted_once(before_s: flo
     assert view.trade.reason == "not_placed"
     late = look(look(unknown(foreign=0), bought, position=3), bought, at=LATER, position=3)
     assert (late.trade.reason == "not_placed") is (before_s == 0.5)
+
+
+# ── a corporate action ───────────────────────────────────────────────────────────────────────────────────────────────
+
+ADJUSTED = "SPY1" + OCC[3:]
+
+
+def test_a_contract_that_became_another_explains_what_is_missing() -> None:
+    view = unknown_sale()
+    seen = Seen(orders=(), positions=held(2, ADJUSTED), venue_at=NOW)
+    first = evidence.judged(view, view.orders[-1].tag, seen, Moment(NOW))
+    after = evidence.judged(first, view.orders[-1].tag, replace(seen, venue_at=LATER), Moment(LATER))
+    assert after.orders[-1].reason == "not_placed"
+
+
+@pytest.mark.parametrize("instead", [held(1, ADJUSTED), held(2, "QQQ1" + OCC[3:]), held(2, OTHER)])
+def test_what_did_not_take_its_place_explains_nothing(instead: tuple[PositionReport, ...]) -> None:
+    view = unknown_sale()
+    assert evidence.unexplained(view, view.orders[-1], Seen(orders=(), positions=instead, venue_at=NOW)) == -2
+
+
+def test_another_trades_contract_that_became_another_is_no_doubt() -> None:
+    known = Known(holdings={OCC: 2})
+    assert evidence.doubt_of(Seen(orders=(), positions=held(2, ADJUSTED), known=known, venue_at=NOW)) is None
+    assert evidence.doubt_of(Seen(orders=(), positions=held(1, ADJUSTED), known=known, venue_at=NOW)) is not None

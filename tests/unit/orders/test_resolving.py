@@ -32,7 +32,7 @@ def check_none(
     view: View, *orders: OrderReport, position: int = 0, known: Known | None = None, at: Any = LATER
 ) -> None:
     seen = Seen(orders=orders, positions=held(position), known=known or Known(), venue_at=at)
-    resolving.check_none(view, seen, Moment(at))
+    resolving.check_none(view, (seen,), Moment(at))
 
 
 def test_nothing_is_resolved_where_nothing_is_unknown() -> None:
@@ -144,3 +144,30 @@ def test_a_second_unknown_write_is_found_by_what_it_is() -> None:
     view = replace(view, orders=(*view.orders, other))
     one = listed(tag=None, side=OrderSide.SELL_TO_CLOSE, qty=1)
     assert named(view, one) == "bk-three"
+
+
+def two_looks(view: View, first: Seen, second: Seen) -> int:
+    return resolving.check_none(view, (first, second), Moment(LATER))
+
+
+def test_none_counts_where_two_looks_agree_on_what_is_missing_and_none_is_sold_in_its_place() -> None:
+    view = unknown_sale()
+    seen = Seen(orders=(), positions=held(0), known=Known(), venue_at=LATER)
+    assert resolving.is_short_of(view, seen, Moment(LATER))
+    missing = two_looks(view, seen, seen)
+    settled = resolving.as_none(view, ANN, Moment(LATER), missing=missing)
+    assert (missing, settled.trade.shown_qty) == (2, 0)
+
+
+def test_none_is_refused_where_two_looks_do_not_agree_on_what_is_missing() -> None:
+    first, second = (Seen(orders=(), positions=held(qty), known=Known(), venue_at=LATER) for qty in (1, 0))
+    with pytest.raises(InvalidInput, match="two looks must agree"):
+        two_looks(unknown_sale(), first, second)
+
+
+def test_none_counts_where_two_looks_agree_that_another_trade_lacks_its_contracts() -> None:
+    known = Known(holdings={"QQQ261218P00500000": 3})
+    seen = Seen(orders=(), positions=held(2), known=known, venue_at=LATER)
+    with pytest.raises(InvalidInput, match="leave out QQQ261218P00500000"):
+        resolving.check_none(unknown_sale(), (seen,), Moment(LATER))
+    assert two_looks(unknown_sale(), seen, seen) == 0
