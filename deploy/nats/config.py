@@ -57,6 +57,8 @@ SIGNAL_FACTS = tuple(fact.subject("*") for fact in (SignalAccepted, SignalQueued
 
 BORROWED = (bots.CONNECTIONS, bots.kick("*"))
 """What HOUSE borrows from SYS, for the gateway to see a bot's connection and to end it."""
+MOST_BOTS = 4_096
+"""Of everybody, so that services always find room; how many one user may have, the gateway says."""
 LOGIN_WITHIN_S = 1.5
 """Sooner than the server's first ping, at 2 s: nats-py takes that for an answer, and would not try again."""
 
@@ -89,6 +91,9 @@ def render(config: ServerConfig) -> str:
         f"    imports: [{_block([_borrowed(subject) for subject in BORROWED], 6)}]",
         "  }",
         "  BOTS {",
+        "    limits {",
+        f"      max_connections: {MOST_BOTS}",
+        "    }",
         f"    imports: [{_block(imports, 6)}]",
         "  }",
         "  SYS {",

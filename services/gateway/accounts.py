@@ -63,6 +63,8 @@ async def register(deps: Deps, username: str, password: str, visit: Visit) -> tu
     if deps.settings.registration == "closed":
         raise Forbidden("registration is closed here; ask the operator for an account")
     user = await create_user(deps.db, deps.passwords, username, password, is_admin=False)
+    if "_" in username:
+        deps.bots_concerned.set()
     return await _begin_session(deps, user, visit, "registered")
 
 

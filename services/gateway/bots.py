@@ -6,14 +6,14 @@ While no gateway is there, bots wait outside and everybody else comes and goes: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from libs.common import log
-from libs.common.errors import AppError, Forbidden, PoisonMessage, Unauthenticated
+from libs.common.errors import AppError, Forbidden, PoisonMessage, Throttled, Unauthenticated, UpstreamUnavailable
 from libs.common.messages import bots as door
 from libs.common.metrics import METRICS
 from libs.common.waiting import first_of
@@ -34,7 +34,7 @@ SKEW = timedelta(seconds=2)
 
 _log = log.get(__name__)
 _ASKED = METRICS.counter("bot_logins_total", "Bots that wanted in, by what they were told", ["answer"])
-_ENDED = METRICS.counter("bot_connections_ended_total", "Connections of bots ended because a key was revoked")
+_ENDED = METRICS.counter("bot_connections_ended_total", "Connections of bots ended: a revoked key, another's inbox")
 
 
 async def admit(deps: Deps) -> None:
@@ -62,10 +62,13 @@ async def _answer(deps: Deps, issuer: Issuer, message: Message) -> None:
         asked = read(message.data)
         try:
             user, bot = await _known(deps, asked)
-        except (Unauthenticated, Forbidden) as error:
+            await _refuse_crowd(deps, user)
+        except (Unauthenticated, Forbidden, Throttled) as error:
             _ASKED.labels(error.code).inc()
             answer = issuer.refused(asked, error.detail, deps.clock.now())
         else:
+            # Nothing is waited for between counting him and this, so no two take the last place.
+            deps.crowd.let_in(user, (asked.server_id, asked.connection), deps.clock.monotonic())
             _ASKED.labels("granted").inc()
             answer = issuer.granted(asked, user, bot, deps.clock.now())
         await deps.bus.publish(message.reply, answer)
@@ -77,12 +80,14 @@ async def _answer(deps: Deps, issuer: Issuer, message: Message) -> None:
 
 
 async def _known(deps: Deps, asked: Asked) -> tuple[str, str]:
-    """Know a bot by its name `<user>.<bot>` and its user's key. Raises: Unauthenticated, Forbidden."""
+    """Know a bot by its name `<user>.<bot>` and its user's key. Raises: Unauthenticated, Forbidden, Throttled."""
     user, _, bot = asked.name.partition(".")
     if not (names.is_possible(user) and names.is_possible(bot)):
         raise Unauthenticated("a bot connects as <user>.<bot>, both written like a username")
     if not asked.key.startswith(KEY_PREFIX) or len(asked.key) > MAX_TOKEN:
         raise Unauthenticated("the password is no API key")
+    if deps.knocks.is_hasty(accounts.digest(asked.key), deps.clock.monotonic()):
+        raise Throttled("too many logins with this API key; try again in 10 s")
     caller = await accounts.of_key(deps, asked.key)
     if caller.username != user:
         raise Unauthenticated("the API key is unknown or revoked")
@@ -94,23 +99,35 @@ async def _known(deps: Deps, asked: Asked) -> tuple[str, str]:
 
 
 async def _is_ambiguous(deps: Deps, user: str, bot: str) -> bool:
-    """Say whether the bot's inbox could be that of another user's bot: ann + b_scan is ann_b + scan."""
-    parts = bot.split("_")
-    others = [f"{user}_{'_'.join(parts[:count])}" for count in range(1, len(parts))]
+    """Say whether the bot's inbox could be that of another user's bot."""
     async with deps.db.for_worker() as unit:
-        return await store.is_any_user(unit, others)
+        return bool(await store.users_among(unit, names.sharers(user, bot)))
+
+
+async def _refuse_crowd(deps: Deps, user: str) -> None:
+    """Refuse one more of a user whose bots are as many as may be. Raises: Throttled, UpstreamUnavailable."""
+    crowd, most = deps.crowd, deps.settings.bot_connections_per_user
+    if crowd.count(user) < most:
+        return
+    knocked_at = deps.clock.monotonic()
+    async with deps.counting:
+        # Some may have gone since the server was asked last; one question is enough for all who wait for it.
+        if crowd.asked_at < knocked_at:
+            await _standing(deps)
+    if crowd.count(user) >= most:
+        raise Throttled(f"the bots of one user have {most} connections at most")
 
 
 # ── shown out ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def check_rights(deps: Deps) -> None:
-    """End the bots of revoked keys, at once when the key was revoked here, soon when it was elsewhere."""
+    """End the bots of revoked keys and of shared inboxes, at once when that came about here, soon when elsewhere."""
     while True:
-        await first_of(deps.stopping, deps.key_revoked, within_s=deps.settings.stream_check_s)
+        await first_of(deps.stopping, deps.bots_concerned, within_s=deps.settings.stream_check_s)
         if deps.stopping.is_set():
             return
-        deps.key_revoked.clear()
+        deps.bots_concerned.clear()
         try:
             await sweep(deps)
         except AppError as error:
@@ -118,17 +135,29 @@ async def check_rights(deps: Deps) -> None:
             _log.info("bots_not_checked", detail=error.detail)
 
 
+async def make_room(deps: Deps, username: str) -> None:
+    """End whoever stands in an inbox of this user's bots, before the first of them can come."""
+    if "_" not in username:
+        return
+    try:
+        await sweep(deps)
+    except UpstreamUnavailable:
+        deps.bots_concerned.set()
+
+
 async def sweep(deps: Deps) -> int:
-    """End each connection that is older than its user's latest revocation; return how many.
+    """End each connection older than its user's latest revocation or in another user's inbox; return how many.
 
     A bot whose own key still holds is back in a moment, with a connection that is younger.
     Idempotent: yes. Raises: UpstreamUnavailable.
     """
-    connections = [one async for one in _connections(deps)]
-    users = {one["authorized_user"].partition(".")[0] for one in connections}
+    connections = await _standing(deps)
+    users = {_user_of(one) for one in connections}
+    shared = {other for one in connections for other in _sharers_of(one)}
     async with deps.db.for_worker() as unit:
         revoked = await store_keys.last_revocations(unit, sorted(users))
-    ended = list(_outlived(connections, revoked))
+        others = await store.users_among(unit, sorted(shared)) if shared else frozenset()
+    ended = [one for one in connections if _is_outlived(one, revoked) or others.intersection(_sharers_of(one))]
     for one in ended:
         body = orjson.dumps({"cid": one["cid"]})
         await deps.bus.request(door.kick(one["server_id"]), body, timeout_s=ASK_S)
@@ -136,11 +165,26 @@ async def sweep(deps: Deps) -> int:
     return len(ended)
 
 
-def _outlived(connections: Iterable[dict[str, Any]], revoked: Mapping[str, datetime]) -> Iterable[dict[str, Any]]:
-    for one in connections:
-        revoked_at = revoked.get(one["authorized_user"].partition(".")[0])
-        if revoked_at is not None and datetime.fromisoformat(one["start"]) < revoked_at + SKEW:
-            yield one
+def _user_of(connection: Mapping[str, Any]) -> str:
+    return str(connection["authorized_user"]).partition(".")[0]
+
+
+def _sharers_of(connection: Mapping[str, Any]) -> list[str]:
+    user, _, bot = connection["authorized_user"].partition(".")
+    return names.sharers(user, bot)
+
+
+def _is_outlived(connection: Mapping[str, Any], revoked: Mapping[str, datetime]) -> bool:
+    revoked_at = revoked.get(_user_of(connection))
+    return revoked_at is not None and datetime.fromisoformat(connection["start"]) < revoked_at + SKEW
+
+
+async def _standing(deps: Deps) -> list[dict[str, Any]]:
+    """Ask the server which bots are connected, and count them. Raises: UpstreamUnavailable."""
+    asked_at = deps.clock.monotonic()
+    found = [one async for one in _connections(deps)]
+    deps.crowd.told(((_user_of(one), (one["server_id"], one["cid"])) for one in found), asked_at)
+    return found
 
 
 async def _connections(deps: Deps) -> Any:

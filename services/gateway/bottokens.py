@@ -27,9 +27,10 @@ _HEADER = b'{"typ":"JWT","alg":"ed25519-nkey"}'
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who wants in, at which server. `user_nkey` names the connection in the answer."""
+    """Who wants in, at which server, as which connection. `user_nkey` names that in the answer."""
 
     server_id: str
+    connection: int
     user_nkey: str
     name: str
     key: str = field(repr=False)
@@ -42,6 +43,7 @@ def read(raw: bytes) -> Asked:
         options = said["connect_opts"]
         return Asked(
             server_id=str(said["server_id"]["id"]),
+            connection=int(said["client_info"]["id"]),
             user_nkey=str(said["user_nkey"]),
             name=str(options.get("user", "")),
             key=str(options.get("pass", "")),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from libs.common.bus import Bus
     from libs.common.clock import Clock
     from libs.common.db import Database
+    from services.gateway.crowd import Crowd, Knocks
     from services.gateway.fanout import Hub
     from services.gateway.following import Following
     from services.gateway.passwords import Passwords
@@ -48,8 +49,12 @@ class Deps:
     following: Following
     outages: Outages
     stopping: asyncio.Event
-    key_revoked: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a key was revoked here: its bots' connections end now."""
+    crowd: Crowd
+    knocks: Knocks
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the server is asked how many bots there are, so that many who knock ask once."""
+    bots_concerned: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a key was revoked here, or a user came whose bots' inboxes were another's: connections end now."""
 
 
 def deps_of(request: Request) -> Deps:

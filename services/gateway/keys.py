@@ -6,6 +6,7 @@ import secrets
 
 from libs.common.errors import LimitExceeded, NotFound
 from libs.common.ids import new_id
+from services.gateway import bots
 from services.gateway import store_keys as store
 from services.gateway.accounts import digest
 from services.gateway.caller import Caller
@@ -36,6 +37,8 @@ async def make(caller: Caller, body: KeyBody) -> NewKey:
         )
         detail = {"key_id": key.id, "name": key.name, "scopes": scopes}
         await note(unit, caller.username, "key_made", detail, via=caller.via)
+    if Scope.SIGNAL in body.scopes:
+        await bots.make_room(caller.deps, caller.username)
     return NewKey(**_shown(key).model_dump(), secret=secret)
 
 
@@ -47,7 +50,7 @@ async def revoke(caller: Caller, key_id: str) -> None:
             raise NotFound("no such key")
         await note(unit, caller.username, "key_revoked", {"key_id": key_id, "name": name}, via=caller.via)
     caller.deps.hub.end({key_id})
-    caller.deps.key_revoked.set()
+    caller.deps.bots_concerned.set()
 
 
 def _shown(key: store.ApiKey) -> Key:

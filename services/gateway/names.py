@@ -30,6 +30,12 @@ def is_possible(username: str) -> bool:
     return _SHAPE.fullmatch(username) is not None
 
 
+def sharers(user: str, bot: str) -> list[str]:
+    """Name the users of whose bots one would have this bot's inbox: that of ann's b_scan is that of ann_b's scan."""
+    parts = bot.split("_")
+    return [f"{user}_{'_'.join(parts[:count])}" for count in range(1, len(parts))]
+
+
 def refuse_unfit(username: str) -> None:
     """Refuse a name nobody may take. Raises: InvalidInput."""
     if not is_possible(username):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from libs.common.service import Chassis, Service
 from services.gateway import application, bots, handlers, upkeep
+from services.gateway.crowd import Crowd, Knocks
 from services.gateway.deps import Deps, Outages
 from services.gateway.fanout import Hub
 from services.gateway.following import Following
@@ -31,6 +32,8 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
         following=Following(chassis.bus, chassis.streams, hub, chassis.clock),
         outages=Outages(),
         stopping=chassis.stopping,
+        crowd=Crowd(),
+        knocks=Knocks(settings.bot_logins_per_10_s, window_s=10.0),
     )
 
 

@@ -32,5 +32,7 @@ class GatewaySettings(BaseServiceSettings):
     bots_issuer_seed: Annotated[SecretStr, AfterValidator(_a_seed)] = Field(
         default=SecretStr(""), description="seed of the key that lets bots into NATS (SA…); without it none gets in"
     )
+    bot_connections_per_user: int = Field(default=64, ge=1, description="connections the bots of one user may have")
+    bot_logins_per_10_s: int = Field(default=300, ge=1, description="how often one API key may knock as a bot")
     argon2_memory_kib: int = Field(default=19_456, ge=8, description="memory of one password check")
     argon2_rounds: int = Field(default=2, ge=1, description="passes of one password check")

@@ -98,9 +98,11 @@ async def user_of(unit: Unit, username: str) -> User | None:
     return User(row.username, row.password_hash, row.is_admin, row.created_at) if row else None
 
 
-async def is_any_user(unit: Unit, names: Sequence[str]) -> bool:
-    """Say whether one of these names is somebody's."""
-    return await unit.scalar(select(USERS.c.username).where(USERS.c.username.in_(names)).limit(1)) is not None
+async def users_among(unit: Unit, names: Sequence[str]) -> frozenset[str]:
+    """Return those of these names that are somebody's."""
+    return frozenset(
+        row.username for row in await unit.all(select(USERS.c.username).where(USERS.c.username.in_(names)))
+    )
 
 
 async def set_password(unit: Unit, username: str, password_hash: str) -> None:

@@ -14,7 +14,7 @@ from libs.common.errors import PoisonMessage
 from services.gateway import bottokens
 from services.gateway.bottokens import Asked, Issuer
 
-ASKED = Asked("NSERVER", "UCONNECTION", "ann.scan", "bk_secret")
+ASKED = Asked("NSERVER", 7, "UCONNECTION", "ann.scan", "bk_secret")
 
 
 def test_a_drawn_seed_has_the_public_key_that_signatures_are_checked_by() -> None:

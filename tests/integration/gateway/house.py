@@ -31,6 +31,7 @@ from services.gateway.settings import GatewaySettings
 from tests.servers import new_nats
 
 OTHERS = ("orders", "monitor", "pricing", "forensics")
+BOTS_EACH, KNOCKS = 8, 60
 PASSWORD = "correct horse battery"
 UNSAFE = {"X-Bookend": "1"}
 
@@ -121,6 +122,8 @@ def settings_for(database: TestDatabase, nats: EmbeddedNats, **changes: Any) -> 
         "argon2_memory_kib": 64,
         "argon2_rounds": 1,
         "stream_check_s": 0.1,
+        "bot_connections_per_user": BOTS_EACH,
+        "bot_logins_per_10_s": KNOCKS,
         "stream_comment_s": 0.2,
         "ask_try_s": 0.5,
         "stop_grace_s": 3.0,
