@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from libs.common import job_rows, log
@@ -30,6 +31,8 @@ FINISH_WITHIN_S = 60.0
 RELEASE_WITHIN_S = 2.0
 STORE_AGAIN_S = 0.3
 STORE_AGAIN_MAX_S = 1.0
+RENEWALS = 3
+"""How often in a lease a run renews its claim: one that comes late costs nothing."""
 CLOCKS_APART_S = 1.0
 """How far our clock and the database's may be apart without a job being looked for late."""
 
@@ -43,6 +46,7 @@ _runners: weakref.WeakSet[JobRunner] = weakref.WeakSet()
 class JobHandler:
     """What carries out one kind of job. Units: seconds; after a failure `retry_s` doubles up to `retry_max_s`.
 
+    A run at work renews its claim of `lease_s`, for `longest_s` in all: who dies is soon replaced, who is slow is not.
     `endless`: a run only listens, so at shutdown it is given back at once, for another replica to take over.
     """
 
@@ -53,6 +57,7 @@ class JobHandler:
     retry_s: float
     retry_max_s: float
     endless: bool = False
+    longest_s: float = 0.0
 
     async def __call__(self, work: Job, deps: Any) -> NextDue:
         """Carry out one run."""
@@ -67,6 +72,7 @@ def job(
     retry_s: float = 1.0,
     retry_max_s: float = 60.0,
     endless: bool = False,
+    longest_s: float = 0.0,
 ) -> Callable[[Callable[[Job, Any], Awaitable[NextDue]]], JobHandler]:
     """Make `async def handler(job, deps) -> next due` the handler of `kind`; list it in `Service.jobs`.
 
@@ -74,7 +80,7 @@ def job(
     """
 
     def make(run: Callable[[Job, Any], Awaitable[NextDue]]) -> JobHandler:
-        return JobHandler(kind, run, lease_s, concurrency, retry_s, retry_max_s, endless)
+        return JobHandler(kind, run, lease_s, concurrency, retry_s, retry_max_s, endless, longest_s)
 
     return make
 
@@ -169,7 +175,11 @@ class JobRunner:
             self._trouble = False
             _log.info("jobs_go_on")
         for work in claimed:
-            task = group.create_task(self._carry_out(self._handlers[work.kind], work), name=f"{work.kind}:{work.key}")
+            handler = self._handlers[work.kind]
+            task = group.create_task(self._carry_out(handler, work), name=f"{work.kind}:{work.key}")
+            if handler.longest_s > handler.lease_s:
+                holding = group.create_task(self._hold(handler, work))
+                task.add_done_callback(partial(_let_go, holding))
             self._running[task] = work.kind
             task.add_done_callback(self._ended)
         return self._poll_s if next_s is None else min(self._poll_s, max(next_s, 0.0) + 0.001)
@@ -195,6 +205,19 @@ class JobRunner:
             else:
                 _RUNS.labels(work.kind, "ended").inc()
                 await self._store(work, lambda unit: job_rows.end(unit, work, next_due))
+
+    async def _hold(self, handler: JobHandler, work: Job) -> None:
+        """Renew a run's claim until it is lost or has been held for as long as a run may take."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + handler.longest_s - handler.lease_s
+        while loop.time() < ends:
+            await asyncio.sleep(handler.lease_s / RENEWALS)
+            try:
+                if not await extend(self._db, work, handler.lease_s):
+                    return
+            except AppError as error:
+                # Nobody else can claim it either while the database is away.
+                _log.info("claim_not_renewed", kind=work.kind, key=work.key, detail=error.detail)
 
     async def _failed(self, handler: JobHandler, work: Job, error: Exception) -> None:
         _RUNS.labels(work.kind, "failed").inc()
@@ -228,3 +251,7 @@ class JobRunner:
             else:
                 return
         _log.warning("job_end_not_stored", kind=work.kind, key=work.key, run=work.run)
+
+
+def _let_go(holding: asyncio.Task[None], _: asyncio.Task[None]) -> None:
+    holding.cancel()

@@ -54,7 +54,7 @@ class _Before:
         return frozenset(trade.trade_id for trade in now if before.get(trade.trade_id) == trade.key_version)
 
 
-@job(LOOK, lease_s=45, concurrency=8)
+@job(LOOK, lease_s=9, longest_s=45, concurrency=8)
 async def look_at(work: Job, deps: Deps) -> datetime | None:
     """Look at one account in full, tell what stands, and ask for its repair."""
     rests_s = deps.settings.position_lag_s

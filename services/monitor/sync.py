@@ -45,7 +45,7 @@ UNPRICED_S = 0.5
 log = structlog.get_logger(__name__)
 
 
-@job(ORDERS, lease_s=45, concurrency=16)
+@job(ORDERS, lease_s=9, longest_s=45, concurrency=16)
 async def sync_orders(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Read one account's orders once and tell what changed."""
     user = work.user or ""
@@ -162,7 +162,7 @@ def _executed(reports: Iterable[OrderReport]) -> list[str]:
     return [order.id for report in reports for order in report.flat() if order.exec_qty]
 
 
-@job(PORTFOLIO, lease_s=45, concurrency=8)
+@job(PORTFOLIO, lease_s=9, longest_s=45, concurrency=8)
 async def sync_portfolio(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Read one account's money and holdings and replace what is cached, at once."""
     user = work.user or ""

@@ -93,7 +93,7 @@ async def _make_due(deps: Deps, mode: BrokerMode, at: datetime) -> None:
                 await unit.schedule(SETTLE, trade_id, None, user=username, replace=False)
 
 
-@job(SETTLE, lease_s=30.0, concurrency=4)
+@job(SETTLE, lease_s=9.0, longest_s=30.0, concurrency=4)
 async def settle(work: Job, deps: Deps) -> datetime | None:
     """Do what one expiring trade needs now: sell it, note that it settles, or end it by what the broker shows."""
     async with deps.db.for_user(work.user or "") as unit:

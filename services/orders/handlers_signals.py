@@ -97,7 +97,7 @@ async def list_signals(query: ListSignals, ctx: Context, deps: Deps) -> bytes:
     return encode({"signals": rows, "next_cursor": shown[-1].id if len(found) > query.limit else None})
 
 
-@job(JOB, lease_s=15.0, concurrency=16, retry_s=0.5, retry_max_s=10.0)
+@job(JOB, lease_s=6.0, longest_s=15.0, concurrency=16, retry_s=0.5, retry_max_s=10.0)
 async def see_to(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Place what needs no approval or has it; end what nobody approved in time."""
     try:

@@ -143,7 +143,7 @@ async def _tell(unit: Unit, username: str) -> None:
 # ── carried out ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@job(saving.KILL, lease_s=30.0, concurrency=8, retry_s=1.0, retry_max_s=5.0)
+@job(saving.KILL, lease_s=9.0, longest_s=30.0, concurrency=8, retry_s=1.0, retry_max_s=5.0)
 async def kill(work: Job, deps: Deps) -> timedelta | None:
     """Go on with one user's switch: begin what may begin, confirm what was cancelled, tell what moved."""
     username, waits = work.user or work.key, deps.settings.order_waits

@@ -24,7 +24,7 @@ ONLY = "all"
 log = structlog.get_logger(__name__)
 
 
-@job(CYCLE, lease_s=120, concurrency=1)
+@job(CYCLE, lease_s=15, longest_s=120, concurrency=1)
 async def snapshot_cycle(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Take one snapshot of all contracts in use. `data.tag` marks a bookend of the session."""
     tag, feed = work.data.get("tag"), deps.feed

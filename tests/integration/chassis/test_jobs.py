@@ -334,6 +334,55 @@ async def test_a_lease_can_be_extended_while_it_holds(house: TestDatabase, db: D
         worker.gate.set()
 
 
+async def test_a_run_at_work_holds_a_short_lease_for_longer_than_it_lasts(house: TestDatabase, db: Database) -> None:
+    worker, other = Worker(lease_s=0.6), Worker(lease_s=0.6)
+    worker.gate = asyncio.Event()
+    worker.handler = replace(worker.handler, longest_s=60.0)
+    async with running(db, worker):
+        await plan(db, "a")
+        await eventually(lambda: worker.runs)
+        async with running(db, other):
+            first = (await row_of(house, "a"))["claimed_until"]
+            await eventually(lambda: lasts_beyond(house, first + timedelta(seconds=2)))
+            assert other.runs == []
+        worker.gate.set()
+        await eventually(lambda: is_gone(house, "a"))
+
+
+async def test_a_run_that_hangs_loses_its_claim_when_it_has_had_its_time(house: TestDatabase, db: Database) -> None:
+    worker, other = Worker(lease_s=0.3), Worker(lease_s=0.3)
+    worker.gate = asyncio.Event()
+    worker.handler = replace(worker.handler, longest_s=0.9)
+    async with running(db, worker, grace_s=0.05):
+        await plan(db, "a")
+        await eventually(lambda: worker.runs)
+        async with running(db, other):
+            await eventually(lambda: other.runs)
+
+
+async def test_a_lost_claim_is_not_taken_back_by_who_goes_on(house: TestDatabase, db: Database) -> None:
+    worker = Worker(lease_s=0.3)
+    worker.gate = asyncio.Event()
+    worker.handler = replace(worker.handler, longest_s=60.0)
+    async with running(db, worker, grace_s=0.05):
+        await plan(db, "a")
+        await eventually(lambda: worker.runs)
+        async with house.admin() as admin:
+            taken = "update orders.jobs set run = run + 1, claimed_until = now() + interval '1 hour'"
+            until = await admin.fetchval(f"{taken} returning claimed_until")
+        soon = (await row_of(house, "a"))["asked_at"] + timedelta(seconds=0.5)
+        await eventually(lambda: is_later(house, soon))
+        assert (await row_of(house, "a"))["claimed_until"] == until
+
+
+async def is_later(house: TestDatabase, instant: datetime) -> bool:
+    return bool((await row_of(house, "a"))["asked_at"] > instant)
+
+
+async def lasts_beyond(house: TestDatabase, instant: datetime) -> bool:
+    return bool((await row_of(house, "a"))["claimed_until"] > instant)
+
+
 async def test_what_is_in_flight_at_shutdown_is_given_back_after_its_grace(house: TestDatabase, db: Database) -> None:
     worker = Worker()
     worker.gate = asyncio.Event()
