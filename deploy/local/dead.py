@@ -1,8 +1,8 @@
 """`./bookend dead list | replay ID`: messages that no reader could handle, with the reason, and handing one out again.
 
-Replaying publishes the fact where it was before. Its readers drop what they know, so doing it twice, or being stopped
-in between, changes nothing. The stream lets nobody delete, so what became of a letter is a message of its own in it:
-a letter whose reader took it is off the list by that, one that failed again is there anew.
+Replaying publishes the fact, or a bot's signal, where it was before. Its readers drop what they know, so doing it
+twice, or being stopped in between, changes nothing. The stream lets nobody delete, so what became of a letter is a
+message of its own in it: a letter whose reader took it is off the list by that, one that failed again is there anew.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nats.js.api import RawStreamMsg
 from deploy.local.layout import Layout
 from deploy.local.problem import StackProblem
 from deploy.local.state import alive, load_state
-from libs.common.messages.durables import DEAD, DURABLES, EVENTS, dead_subject
+from libs.common.messages.durables import DEAD, DURABLES, STREAMS, dead_subject
 
 TAKEN_WITHIN_S = 20.0
 LOOK_EVERY_S = 0.1
@@ -63,6 +63,13 @@ class Letter:
             data=found.data or b"",
             settles=int(about[SETTLED]) if SETTLED in about else None,
         )
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it came from a stream that a durable of ours reads."""
+        durable = DURABLES.get(self.durable)
+        tops = {subject.partition(".")[0] for subject in STREAMS[durable.stream].subjects} if durable else set()
+        return self.subject.partition(".")[0] in tops
 
     def line(self) -> str:
         """Tell it in one line, without its content."""
@@ -104,10 +111,15 @@ async def replay(client: Client, letter_id: int, say: Callable[[str], None]) -> 
     letter = next((one for one in await letters(stream) if one.id == letter_id), None)
     if letter is None:
         raise StackProblem("dead", f"there is no dead letter {letter_id}", "see ./bookend dead list")
-    if letter.durable not in DURABLES or not letter.subject.startswith("evt."):
-        raise StackProblem("dead", f"{letter_id} is no fact: {letter.subject}", "only facts are replayed")
+    if not letter.is_readable:
+        raise StackProblem("dead", f"{letter_id} is no fact and no signal: {letter.subject}", "only those are replayed")
     # An id of its own each time: the stream would drop the second of two replays that came close together.
-    ack = await stream.publish(letter.subject, letter.data, headers={"Nats-Msg-Id": f"replay-{uuid.uuid4().hex}"})
+    named = {"Nats-Msg-Id": f"replay-{uuid.uuid4().hex}"}
+    try:
+        ack = await stream.publish(letter.subject, letter.data, headers=named)
+    except nats.js.errors.APIError as error:
+        told = f"the stream did not take it: {error.description}"
+        raise StackProblem("dead", told, f"look later; {letter_id} stays listed") from None
     say(f"published {letter.subject} again as {ack.seq}, for {letter.durable}")
     again = await _outcome(stream, letter, ack.seq)
     if again is None:
@@ -143,7 +155,7 @@ async def _outcome(stream: JetStreamContext, letter: Letter, sequence: int) -> l
     with suppress(TimeoutError):
         async with asyncio.timeout(TAKEN_WITHIN_S):
             while True:
-                reader = await stream.consumer_info(EVENTS, letter.durable)
+                reader = await stream.consumer_info(DURABLES[letter.durable].stream, letter.durable)
                 if reader.ack_floor is not None and reader.ack_floor.stream_seq >= sequence:
                     found = await letters(stream)
                     return [one for one in found if (one.durable, one.sequence) == (letter.durable, sequence)]
