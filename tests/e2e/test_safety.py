@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.page import PATIENCE_MS, Portfolio
+from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.e2e
 
@@ -96,23 +98,13 @@ async def test_the_review_shows_what_a_trade_takes_and_a_limit_it_would_pass(por
     await expect(ticket.get_by_role("button", name="Place order")).to_be_enabled(timeout=PATIENCE_MS)
 
 
-async def test_live_needs_its_word_twice_and_is_then_on_every_screen(portfolio: Portfolio) -> None:
+async def test_live_needs_its_word_twice_is_then_on_every_screen_and_places_with_real_money(
+    portfolio: Portfolio, live_simulator: str
+) -> None:
     page = portfolio.page
     band = page.get_by_role("region", name="Trading mode")
-    number = 10_000_000 + int(portfolio.username[-6:], 16)
-    await open_settings(page, "Accounts")
-    card = page.get_by_role("region", name="LIVE accounts")
-    await card.get_by_role("button", name="Connect an account").click()
-    await card.get_by_label("Account number").fill(f"VA{number}")
-    await card.get_by_label("Name, as you call it").fill("Main")
-    await card.get_by_label("Access token").fill(f"live-{number}")
-    store = card.get_by_role("button", name="Store token")
-    await expect(store).to_be_disabled()
-    await card.get_by_label("Type LIVE").fill("LIVE")
-    await store.click()
-    await expect(card.get_by_text("Main", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    account = await store_live_token(portfolio)
     await expect(band.locator(".word", has_text="PAPER")).to_be_visible()
-
     await band.get_by_role("button", name="Trading account").click()
     await band.get_by_role("button", name="Main").click()
     dialog = page.get_by_role("dialog")
@@ -127,6 +119,50 @@ async def test_live_needs_its_word_twice_and_is_then_on_every_screen(portfolio: 
         await expect(band.locator(".word", has_text="LIVE")).to_be_in_viewport()
     settings = await portfolio.api("GET", "/api/settings")
     assert (settings["broker_mode"], settings["signal_mode"]) == ("TRADIER_LIVE", "review")
+    await trades_with_real_money(portfolio, replace(portfolio.stack, simulator_url=live_simulator), account)
+
+
+async def store_live_token(portfolio: Portfolio) -> str:
+    """Connect an account of real money, and return it."""
+    page = portfolio.page
+    number = 10_000_000 + int(portfolio.username[-6:], 16)
+    await open_settings(page, "Accounts")
+    card = page.get_by_role("region", name="LIVE accounts")
+    await card.get_by_role("button", name="Connect an account").click()
+    await card.get_by_label("Account number").fill(f"VA{number}")
+    await card.get_by_label("Name, as you call it").fill("Main")
+    await card.get_by_label("Access token").fill(f"live-{number}")
+    store = card.get_by_role("button", name="Store token")
+    await expect(store).to_be_disabled()
+    await card.get_by_label("Type LIVE").fill("LIVE")
+    await store.click()
+    await expect(card.get_by_text("Main", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    return f"VA{number}"
+
+
+async def trades_with_real_money(portfolio: Portfolio, real: Stack, account: str) -> None:
+    """Place on the page, see it protected at the real broker and nowhere else, and close it."""
+    page = portfolio.page
+    paper = (await portfolio.api("GET", "/api/accounts"))["accounts"]
+    await page.get_by_role("tab", name="Open Positions").click()
+    await portfolio.fill_ticket("AAPL")
+    await portfolio.review()
+    ticket = page.get_by_role("complementary", name="Order ticket")
+    await expect(ticket.get_by_text("LIVE Real money, account Main")).to_be_visible()
+    await expect(ticket.get_by_role("button", name="Place order")).to_have_count(0)
+    await ticket.get_by_role("button", name="Place with real money").click()
+    await expect(ticket.get_by_text("Filled and protected")).to_be_visible(timeout=PATIENCE_MS)
+    await ticket.get_by_role("button", name="Done").click()
+    row = page.locator("tr.row")
+    await expect(row.get_by_text("Stop and target resting")).to_be_visible(timeout=PATIENCE_MS)
+    trade = await portfolio.trade(await row.get_attribute("data-trade") or "")
+    assert (trade["broker_mode"], trade["account_id"]) == ("TRADIER_LIVE", account)
+    assert {order["class"] for order in real.orders(account)} == {"option", "oco"}
+    assert [order for one in paper for order in portfolio.stack.orders(one["account_id"])] == []
+    await row.get_by_role("button", name="Close AAPL").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Close at market").click()
+    await expect(row).to_have_count(0, timeout=PATIENCE_MS)
+    assert (await portfolio.trade(trade["id"]))["close_reason"] == "MANUAL_CLOSE"
 
 
 async def open_settings(page: Page, part: str) -> None:
