@@ -36,6 +36,7 @@ def reasons_of(
     resting: frozenset[str],
     *,
     listed_before: bool,
+    short_known: frozenset[str] = frozenset(),
 ) -> list[str]:
     """List why this look cannot be believed."""
     reasons = []
@@ -45,7 +46,7 @@ def reasons_of(
         if trade.trade_id in resting:
             contract = contracts[trade.occ_symbol]
             reasons += _of_orders(trade, shown, broker)
-            if is_unexplained(trade, contract, broker):
+            if trade.trade_id not in short_known and is_unexplained(trade, contract, broker):
                 text = f"{contract.held} {trade.occ_symbol} are held by our orders, {contract.position} are shown"
                 reasons.append(text)
     return sorted(set(reasons))

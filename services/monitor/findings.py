@@ -106,24 +106,34 @@ def look(
     resting: frozenset[str],
     listed_before: bool,
     now: datetime,
+    short_known: frozenset[str] = frozenset(),
 ) -> Looked:
     """Judge one full look.
 
     `resting`: trades whose rows did not change since before the first read. `listed_before`: the session's list was
-    seen to hold something earlier the same New York day.
+    seen to hold something earlier the same New York day. `short_known`: trades whose contracts orders has missed too,
+    and told: they say nothing against the rest of the account, which is judged.
     """
     trades = sorted(trades, key=lambda trade: trade.trade_id)
     owners = Owners(trades)
     shown = account_view.shown(trades, broker, owners)
     contracts = account_view.contracts(trades, broker, owners, shown)
-    found = [one for trade in trades if trade.trade_id in resting for one in _of_trade(trade, contracts, shown, broker)]
+    gone = _unexplained(trades, contracts, broker, resting)
+    # What is missing is one thing; a position below zero is told whatever is missing.
+    judged = resting - {one.subject for one in gone if contracts[one.occ_symbol].position >= 0}
+    found = [one for trade in trades if trade.trade_id in judged for one in _of_trade(trade, contracts, shown, broker)]
     wiped = _wipe(trades, broker, resting)
-    why = [] if wiped else doubting.reasons_of(trades, broker, shown, contracts, resting, listed_before=listed_before)
+    why = (
+        []
+        if wiped
+        else doubting.reasons_of(
+            trades, broker, shown, contracts, resting, listed_before=listed_before, short_known=short_known
+        )
+    )
     after = doubting.next_doubt(doubt, why, doubting.digest_of(broker), now)
     if after is not None:
-        gone = _unexplained(trades, contracts, broker, resting)
         return Looked(gone, _standing(gone, earlier), after)
-    found = list(wiped) if wiped else [*found, *_foreign(contracts, trades)]
+    found = list(wiped) if wiped else [*gone, *found, *_foreign(contracts, trades)]
     return Looked(tuple(found), _standing(found, earlier), None)
 
 

@@ -30,11 +30,15 @@ from services.monitor.account_view import Broker
 from services.monitor.cadence import next_visit_at
 from services.monitor.deps import Deps
 from services.monitor.findings import REPAIRED, Found, Looked, Standing
-from services.monitor.reconcile import OurTrade, Owners, to_ask
+from services.monitor.reconcile import OurTrade, Owners, is_over, to_ask
 from services.monitor.store_accounts import Account
 from services.monitor.store_incidents import Cause
 from services.monitor.sync import LATE_NEWS, LOOK, watch_of
 
+SHORTFALL = "shortfall"
+"""The incident of orders: contracts of a trade are not at the broker, and its own looks found nothing that says how."""
+AT_ONCE = 4
+"""Orders asked for by id at the same time: what waits in line at the broker would be taken for its silence."""
 RAREST = 60
 """A repair that changes nothing is asked for this many times more rarely in the end: it also writes a story."""
 
@@ -110,7 +114,8 @@ async def _read(broker: BrokerProvider, account: Account, before: _Before, turn:
     wanted = set(to_ask(trades, ids, parents, most=deps.settings.asks_per_cycle, turn=turn))
     wanted |= _unexplained(before, shown, doubtful=account.doubtful_since is not None)
     names = sorted(wanted)
-    asked = dict(zip(names, await asyncio.gather(*(_by_id(broker, name) for name in names)), strict=True))
+    slots = asyncio.Semaphore(AT_ONCE)
+    asked = dict(zip(names, await asyncio.gather(*(_by_id(broker, name, slots) for name in names)), strict=True))
     found = tuple(report for report in asked.values() if report is not None)
     unknown = _unknown(trades, parents, {name for name, report in asked.items() if report is None})
     return replace(shown, orders=(*listed, *found), unknown=unknown)
@@ -130,13 +135,15 @@ def _groups(trade: OurTrade, parents: dict[str, str]) -> set[str]:
 
 
 def _unexplained(before: _Before, shown: Broker, *, doubtful: bool) -> set[str]:
-    """List every unlisted order of the trades whose contracts are short of what is held, or of all when in doubt."""
+    """List every unlisted order of the trades whose contracts are short of what is held; in doubt of all that live."""
     trades = before.trades
     orders = account_view.shown(trades, shown, Owners(trades))
     held: dict[str, int] = defaultdict(int)
     for trade in trades:
         held[trade.occ_symbol] += account_view.held_of(trade, orders[trade.trade_id])
-    asked = [t for t in trades if doubtful or shown.positions.get(t.occ_symbol, Decimal(0)) < held[t.occ_symbol]]
+    # In doubt, not of trades that are over: a day's worth of them would ask more than the broker lets anybody ask.
+    lacking = {t.occ_symbol for t in trades if shown.positions.get(t.occ_symbol, Decimal(0)) < held[t.occ_symbol]}
+    asked = [t for t in trades if t.occ_symbol in lacking or (doubtful and not is_over(t))]
     return {one for trade in asked for one in _groups(trade, before.parents)} - shown.listed
 
 
@@ -146,11 +153,12 @@ def _unknown(trades: Sequence[OurTrade], parents: dict[str, str], not_found: set
     return frozenset(trade_id for trade_id, asked in groups.items() if asked and asked <= not_found)
 
 
-async def _by_id(broker: BrokerProvider, order_id: str) -> OrderReport | None:
-    try:
-        return await broker.order(order_id)
-    except NotFound:
-        return None
+async def _by_id(broker: BrokerProvider, order_id: str, slots: asyncio.Semaphore) -> OrderReport | None:
+    async with slots:
+        try:
+            return await broker.order(order_id)
+        except NotFound:
+            return None
 
 
 # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,6 +176,7 @@ async def _stored(
         if current is None:
             return [], now
         trades = await store.trades_of(unit, key, over_within=LATE_NEWS)
+        by_orders = await store_findings.told_by_orders(unit)
         looked = findings.look(
             trades,
             shown,
@@ -176,6 +185,7 @@ async def _stored(
             resting=before.resting(trades),
             listed_before=current.listed_on == shown.market_date,
             now=now,
+            short_known=frozenset(trade_id for kind, trade_id in by_orders if kind == SHORTFALL),
         )
         pace_s = deps.settings.hot_sync_s if looked.doubt or _is_young(looked) else deps.settings.look_s
         due = next_visit_at(watch_of(current, trades, deps), timedelta(seconds=pace_s), now)
@@ -184,7 +194,7 @@ async def _stored(
         await store_findings.keep_standing(unit, account, looked.standing)
         await store_findings.keep_look(unit, key, looked.doubt, shown.market_date if shown.listed else None)
         await store_findings.keep_foreign(unit, account, _foreign(trades, shown))
-        await _tell(unit, account, looked, now)
+        await _tell(unit, account, looked, by_orders, now)
         chosen = _due(looked, now, deps)
         await store_findings.asked(unit, key, [one for one, _ in chosen], now)
     return [_repair(found) for _, found in chosen], due
@@ -200,7 +210,9 @@ def _foreign(trades: Sequence[OurTrade], shown: Broker) -> list[OrderReport]:
     return [order for report in shown.orders for order in report.flat() if owners.of(order, report) is None]
 
 
-async def _tell(unit: Unit, account: Account, looked: Looked, now: datetime) -> None:
+async def _tell(
+    unit: Unit, account: Account, looked: Looked, by_orders: frozenset[tuple[str, str]], now: datetime
+) -> None:
     """Open the incidents of what stands and end those of what is right again; doubt ends none."""
     key = account.account_key
     is_open = await store_findings.open_findings(unit, key)
@@ -211,10 +223,11 @@ async def _tell(unit: Unit, account: Account, looked: Looked, now: datetime) -> 
         await store_incidents.open_incident(unit, account.username, _cause(account, doubt), now)
         return
     standing = {(one.kind, one.subject) for one in looked.standing if one.stands}
-    by_orders = await store_findings.told_by_orders(unit)
     wanted: set[str] = set()
     for found in looked.found:
-        if found.key not in standing or (found.kind.value, found.trade_id) in by_orders:
+        # A trade that is in doubt by itself is told by orders, as a shortfall.
+        is_told = found.kind is Finding.DOUBTFUL or (found.kind.value, found.trade_id) in by_orders
+        if found.key not in standing or is_told:
             continue
         cause = _cause(account, found)
         wanted.add(cause.cause_key)

@@ -197,6 +197,17 @@ def test_positions_that_vanish_unexplained_make_the_view_doubtful_and_only_histo
     assert second.doubt.since_at == first.doubt.since_at
 
 
+def test_a_shortfall_that_orders_has_told_says_nothing_against_the_rest_of_the_account() -> None:
+    gone, bare = holding(), holding(2)
+    orders = [*reports(gone), *reports(bare, stop_loss=None, take_profit=None)]
+    broker = shown(orders, {bare.occ_symbol: 2})
+    assert looked([gone, bare], broker).doubt is not None
+    after = looked([gone, bare], broker, short_known=frozenset({gone.trade_id}))
+    assert (sorted(kinds(after)), after.doubt) == (["doubtful", "naked"], None)
+    short = shown(orders, {gone.occ_symbol: -1, bare.occ_symbol: 2})
+    assert "short" in kinds(looked([gone, bare], short, short_known=frozenset({gone.trade_id})))
+
+
 def test_a_contract_that_became_another_keeps_its_trade() -> None:
     trade = holding()
     successor = trade.occ_symbol.replace("SPY", "SPY1")
