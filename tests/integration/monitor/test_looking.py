@@ -163,15 +163,19 @@ async def test_a_short_that_no_list_explains_is_told_for_as_long_as_it_lasts(hou
     assert (await incidents(house))[0]["ended_at"] is not None
 
 
-async def test_what_orders_says_itself_is_not_told_twice(house: House) -> None:
-    house.broker.listed = (ENTRY, bracket(stop=Word.CANCELLED))
-    await looks(house, 2)
+async def orders_tells(house: House, kind: str) -> None:
     fact = ConcernRaised.model_validate({
-        "concern_key": "naked:ann-1:1", "kind": "naked", "severity": "critical", "text": "held without a stop",
+        "concern_key": f"{kind}:ann-1:1", "kind": kind, "severity": "critical", "text": "held, and something is wrong",
         "trade_id": "ann-1", "occ_symbol": OCC, "broker_mode": "PAPER", "account_id": "VA-ann",
         "since_at": datetime.now(UTC),
     })  # fmt: skip
     await on_concern_raised(fact, around(fact, key_version=1), house.deps)
+
+
+async def test_what_orders_says_itself_is_not_told_twice(house: House) -> None:
+    house.broker.listed = (ENTRY, bracket(stop=Word.CANCELLED))
+    await looks(house, 2)
+    await orders_tells(house, "naked")
     await looks(house, 2)
     told = await incidents(house)
     assert [one["ended_at"] is None for one in sorted(told, key=lambda one: one["opened_at"])] == [False, True]
@@ -209,6 +213,18 @@ async def test_positions_that_vanish_change_nothing_until_two_reads_agree(house:
     assert (await incidents(house))[0]["ended_at"] is None
     await looks(house)
     assert (await incidents(house))[0]["ended_at"] is not None
+
+
+async def test_what_orders_has_missed_too_is_told_by_it_alone_and_the_rest_is_judged(house: House) -> None:
+    house.broker.by_id = {"10": ENTRY, "20": bracket(), "21": bracket(), "22": bracket()}
+    house.broker.holds = {}
+    await looks(house, 2)
+    await orders_tells(house, "shortfall")
+    await looks(house, 2)
+    assert [one["kind"] for one in await incidents(house) if one["ended_at"] is None] == ["shortfall"]
+    house.broker.holds = {OCC: -1}
+    await looks(house, 2)
+    assert {one["kind"] for one in await incidents(house) if one["ended_at"] is None} == {"shortfall", "short"}
 
 
 async def test_a_list_that_is_read_over_midnight_is_of_the_day_before(house: House) -> None:
