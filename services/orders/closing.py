@@ -64,10 +64,19 @@ def plan(view: View, close: Action, moment: Moment) -> Step:
 def _taken_down(close: Action, working: Order, moment: Moment) -> Step:
     """Cancel and confirm. The kill switch reads one list for all it cancels: each of its own waits for that a while."""
     step = cancel_or_read(working, moment)
-    if close.reason is not CloseReason.KILL_SWITCH or not isinstance(step, Read):
+    if not _is_of_many(close) or not isinstance(step, Read):
         return step
     until = moment.at(working.read_at or working.cancel_at, moment.waits.kill_list_s)
     return Wait(until) if until else step
+
+
+def reads_a_list(view: View) -> bool:
+    """Say whether one list confirms what a close cancels, so that no order is read by itself."""
+    return view.close_action is not None and _is_of_many(view.close_action)
+
+
+def _is_of_many(close: Action) -> bool:
+    return close.reason is CloseReason.KILL_SWITCH
 
 
 def _sell(view: View, close: Action, moment: Moment) -> Step:

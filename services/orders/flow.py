@@ -22,6 +22,7 @@ from libs.common.errors import InvariantBroken, NotFound
 from libs.common.ids import new_id, new_tag
 from libs.common.messages.vocabulary import BrokerMode, OrderRole
 from services.orders import (
+    closing,
     concerns,
     deciding,
     killing,
@@ -35,7 +36,7 @@ from services.orders import (
 )
 from services.orders.ahead import Ahead
 from services.orders.deps import Deps
-from services.orders.plan import next_step
+from services.orders.plan import next_step, once_cancelled
 from services.orders.steps import Cancel, Moment, Outcome, Question, Read, Send, Step, Talk, Wait
 from services.orders.store import Loaded
 from services.orders.trade import Event, View
@@ -84,6 +85,8 @@ async def drive(deps: Deps, claim: Claim) -> datetime | None:
             if turn.call is not None:
                 outcome = await _called(deps, turn, turn.call, ahead)
                 await deps.beats.at(f"orders.{_name(turn.call)}.answered")
+                if isinstance(turn.call, Read):
+                    await ahead.guessed(deps.settings.order_waits.nap_s)
                 turn = await _turn(deps, claim, outcome, ahead)
                 continue
             if not turn.again and not turn.nap_s:
@@ -95,18 +98,27 @@ async def drive(deps: Deps, claim: Claim) -> datetime | None:
 
 
 async def _called(deps: Deps, turn: Turn, call: Talk, ahead: Ahead) -> Outcome:
-    """Make the call of a turn, unless it was begun early; what the broker has received is read at once."""
-    outcome = await ahead.outcome(call)
+    """Make the call of a turn, unless it was begun early; what the broker has received or is to cancel is read next."""
+    outcome = await ahead.outcome(call, turn.loaded.view)
     if outcome is None:
         outcome = await talk.perform(call, turn.loaded, deps, claim_ends=turn.ends)
-    if outcome.received is not None:
-        _begin(deps, Read(outcome.received), turn.loaded, ahead)
+    if outcome.to_read is not None and not (isinstance(call, Cancel) and closing.reads_a_list(turn.loaded.view)):
+        _begin(deps, Read(outcome.to_read), turn.loaded, ahead)
+        if isinstance(call, Cancel):
+            _guess(deps, call, turn.loaded, ahead)
     return outcome
+
+
+def _guess(deps: Deps, call: Cancel, loaded: Loaded, ahead: Ahead) -> None:
+    """Ask for the market beside the cancel's confirmation, where an order is to follow."""
+    step = once_cancelled(loaded.view, call.group_order_id, deps.moment(loaded))
+    if step is not None:
+        ahead.guess(step, talk.perform(step, loaded, deps, claim_ends=0.0), loaded.view)
 
 
 def _begin(deps: Deps, step: Question, loaded: Loaded, ahead: Ahead) -> None:
     """Begin a step that only reads, so that it need not wait for the transaction it follows."""
-    if not ahead.has(step):
+    if not ahead.has(step, loaded.view):
         # Its claim is not asked: only writes look at that.
         ahead.begin(step, talk.perform(step, loaded, deps, claim_ends=0.0), loaded.view)
 
@@ -170,11 +182,11 @@ async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None, ahead: Ahead)
 
 
 async def _next(scene: _Scene, view: View, pause_s: float) -> Turn:
-    known = {order.id for order in scene.loaded.view.orders}
+    stored = {order.id for order in scene.loaded.view.orders}
     lease_s = scene.deps.settings.lease_s
     step: Step = Wait()
     for _ in range(MAX_DECISIONS):
-        if {order.id for order in view.orders} != known:
+        if {order.id for order in view.orders} != stored:
             # An intent is a mark of its own: committed before anything is sent.
             return Turn(await scene.store(view, lease_s=lease_s), again=True)
         step = next_step(view, scene.moment)
@@ -188,7 +200,11 @@ async def _next(scene: _Scene, view: View, pause_s: float) -> Turn:
             view = lifecycle.void(view.noting(left), step.tag, scene.moment.now)
             continue
         if isinstance(step, Talk):
-            break
+            known = None if scene.ahead is None or pause_s else scene.ahead.known(step, view)
+            if known is None:
+                break
+            view = known.apply(view, scene.moment)
+            continue
         view = deciding.decided(view, step, scene.moment, new_id=new_id, new_tag=new_tag)
     else:
         raise InvariantBroken(f"trade {view.trade.id} decides in circles, last {step}")

@@ -187,6 +187,14 @@ def cancel_asked(view: View, group_order_id: str, now: datetime) -> View:
     return view.noting(Event(kind="cancel_sent", text=f"order {group_order_id} is to be cancelled"))
 
 
+def as_if_cancelled(view: View, group_order_id: str) -> View:
+    """Return what a view would be once a broker order is confirmed cancelled, nothing more executed. Never stored."""
+    for order in view.orders:
+        if order.group_order_id == group_order_id and not order.is_terminal:
+            view = view.with_order(replace(order, status=OrderStatus.CANCELLED))
+    return view
+
+
 def _never_there(view: View, tag: str, now: datetime) -> View:
     is_entry = any(order.role is OrderRole.ENTRY for order in view.by_tag(tag))
     return _ended(view, tag, OrderStatus.REJECTED if is_entry else OrderStatus.CANCELLED, NOT_PLACED, now)

@@ -12,13 +12,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from libs.common.messages.vocabulary import OrderStatus, TradeStatus
-from services.orders import adjusting, aftermath, closing, expiring, placement, protecting
+from services.orders import adjusting, aftermath, closing, expiring, lifecycle, placement, protecting
 from services.orders.steps import (
     CheckOpen,
     EndAction,
     Inspect,
     LookAgain,
     Moment,
+    PlaceBracket,
+    PlaceSell,
     Step,
     Void,
     Wait,
@@ -42,6 +44,15 @@ def next_step(view: View, moment: Moment) -> Step:
         return step
     step = Wait() if isinstance(step, LookAgain) else step
     return sooner(step, moment.at(queued.due_at, 0)) or CheckOpen(queued.id)
+
+
+def once_cancelled(view: View, group_order_id: str, moment: Moment) -> PlaceBracket | PlaceSell | None:
+    """Guess what follows a cancel that is confirmed with nothing executed: an order made of the market alone."""
+    guess = lifecycle.as_if_cancelled(view, group_order_id)
+    step = next_step(guess, moment)
+    if not isinstance(step, PlaceBracket | PlaceSell) or protecting.was_sale_refused(guess):
+        return None
+    return None if isinstance(step, PlaceBracket) and protecting.is_repair(guess) else step
 
 
 def sooner(step: Wait, until: datetime | None) -> Wait | None:

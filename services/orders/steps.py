@@ -59,6 +59,8 @@ class Waits:
     """How often a stop with a limit is looked at while the market is near it."""
     nap_s: float = 0.25
     """A flow that waits no longer than this keeps its claim and waits where it is."""
+    guess_s: float = 1.0
+    """How old the market may be that was read beside a cancel's confirmation when an order is made of it."""
     away_read_s: float = 5.0
     """How often a working entry is read by ourselves while the bus is away."""
     retry_first_s: float = 0.5
@@ -283,8 +285,8 @@ class Outcome:
     apply: Callable[[View, Moment], View]
     pause_s: float = 0.0
     is_fact: bool = False
-    received: str | None = None
-    """The order that the broker has just received."""
+    to_read: str | None = None
+    """The broker order that was just received, or asked to go: it is read next."""
     among: Callable[[Beside], Outcome] | None = None
     """The same, judged anew by what the account's other trades have by now: asked for under the account's lock."""
 

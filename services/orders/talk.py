@@ -134,7 +134,7 @@ async def _send(step: Send, loaded: Loaded, broker: BrokerProvider, clock: Clock
     except OutcomeUnknown as error:
         words = error.detail
         return Outcome(lambda view, moment: lifecycle.unknown(view, step.tag, words, moment.now), is_fact=True)
-    return Outcome(lambda v, m: lifecycle.accepted(v, step.tag, placed.id, m.now), is_fact=True, received=placed.id)
+    return Outcome(lambda v, m: lifecycle.accepted(v, step.tag, placed.id, m.now), is_fact=True, to_read=placed.id)
 
 
 def _ended(tag: str, settle: Callable[[View, str, str, datetime], View], words: str) -> Outcome:
@@ -156,7 +156,7 @@ async def _cancel(step: Cancel, broker: BrokerProvider, clock: Clock, claim_ends
     except AppError as error:
         event = Event(kind="cancel_unclear", text=f"cancel of {step.group_order_id}: {error.detail}")
         return Outcome(lambda view, _: view.noting(event))
-    return Outcome(lambda view, _: view)
+    return Outcome(lambda view, _: view, to_read=step.group_order_id)
 
 
 # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────────────────

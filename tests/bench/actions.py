@@ -127,7 +127,7 @@ class Bare:
     """The same requests at the broker, on an account of their own, one after the other unless we send them at once."""
 
     client: Client
-    beside: tuple[Client, Client]
+    beside: tuple[Client, Client, Client]
     account: str
 
     async def place(self, occ: str) -> str:
@@ -145,23 +145,21 @@ class Bare:
         return await self._sent(body)
 
     async def adjust(self, occ: str, exits: int) -> int:
-        """Look at the market, cancel, look, look at the market, send the new exits, look."""
+        """Look at the market, cancel, look at order and market at once, send the new exits, look."""
         await self._market(occ, positions=False)
-        await self._cancel(exits)
-        await self._market(occ)
+        await self._cancel(occ, exits)
         made = await self.oco(occ)
         await self._look(made)
         return made
 
     async def close(self, occ: str, exits: int) -> None:
-        """Look at the market, cancel, look, look at the market, sell, look."""
+        """Look at the market, cancel, look at order and market at once, sell, look."""
         await self._market(occ, positions=False)
-        await self._cancel(exits)
-        await self._market(occ)
+        await self._cancel(occ, exits)
         await self._look(await self._order(occ, "sell_to_close", {"type": "market", "duration": "day"}))
 
     async def _market(self, occ: str, *, positions: bool = True) -> None:
-        first, second = self.beside
+        first, second, _ = self.beside
         reads = [
             self.client.get(f"/v1/markets/quotes?symbols=SPY,{occ}&greeks=true"),
             first.get("/v1/markets/clock"),
@@ -171,9 +169,9 @@ class Bare:
             reads.pop().close()
         await asyncio.gather(*reads)
 
-    async def _cancel(self, order_id: int) -> None:
+    async def _cancel(self, occ: str, order_id: int) -> None:
         await self.client.send(_request(self.client, "DELETE", f"/v1/accounts/{self.account}/orders/{order_id}"))
-        await self._look(order_id)
+        await asyncio.gather(self._look(order_id, self.beside[2]), self._market(occ))
 
     async def _order(self, occ: str, side: str, more: dict[str, str]) -> int:
         order = {"class": "option", "symbol": "SPY", "option_symbol": occ, "side": side, "quantity": "1", **more}
@@ -183,8 +181,8 @@ class Bare:
         request = _request(self.client, "POST", f"/v1/accounts/{self.account}/orders", body, FORM)
         return int(orjson.loads(await self.client.send(request))["order"]["id"])
 
-    async def _look(self, order_id: int) -> None:
-        await self.client.get(f"/v1/accounts/{self.account}/orders/{order_id}?includeTags=true")
+    async def _look(self, order_id: int, client: Client | None = None) -> None:
+        await (client or self.client).get(f"/v1/accounts/{self.account}/orders/{order_id}?includeTags=true")
 
 
 @asynccontextmanager
@@ -198,8 +196,9 @@ async def _clients(stack: Stack, trader: Trader, world: Simulator) -> AsyncItera
         Client(broker, token) as first,
         Client(broker, token) as second,
         Client(broker, token) as third,
+        Client(broker, token) as fourth,
     ):
-        yield client, Bare(first, (second, third), f"VA{number}")
+        yield client, Bare(first, (second, third, fourth), f"VA{number}")
 
 
 @contextmanager
