@@ -116,6 +116,10 @@ class BrokerProvider(ABC):
         """Ask for a cancel (a parent's takes its legs along). Idempotent: repeated on failure. Raises: NotFound."""
 
     @abstractmethod
+    def will_write(self) -> None:
+        """Say that orders or cancels, and reads of them, follow soon: the request budget need not hold them up then."""
+
+    @abstractmethod
     async def writes_left(self, within_s: float) -> int:
         """Say how many orders and cancels of this priority the request budget lets through within so long."""
 

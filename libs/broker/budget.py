@@ -26,6 +26,9 @@ class Budget(Protocol):
     async def take(self, token_hash: str, rate_class: RateClass, priority: Priority) -> None:
         """Wait for the right to send one request. Raises: UpstreamUnavailable when it will not come in time."""
 
+    def foresee(self, token_hash: str, rate_class: RateClass, priority: Priority) -> None:
+        """Hear that requests will follow soon."""
+
     def observed(self, token_hash: str, rate_class: RateClass, reading: RateReading) -> None:
         """Learn the vendor's own count from an answer."""
 
@@ -38,6 +41,9 @@ class UnlimitedBudget:
 
     async def take(self, token_hash: str, rate_class: RateClass, priority: Priority) -> None:
         """Grant at once."""
+
+    def foresee(self, token_hash: str, rate_class: RateClass, priority: Priority) -> None:
+        """Do nothing: there is always more."""
 
     def observed(self, token_hash: str, rate_class: RateClass, reading: RateReading) -> None:
         """Learn nothing."""

@@ -14,11 +14,15 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from libs.broker.base import Priority
 from libs.broker.budget import RateClass
 from libs.broker.budget_window import Limits, Window, is_over, merged, observed, planned, running, taken
 from libs.common.http_limits import RateReading
+
+LITTLE: Final = 1
+"""With no more in hand than this, the next are taken before they are asked for."""
 
 
 @dataclass(order=True)
@@ -47,6 +51,8 @@ class Lane:
         self.trouble_since_s: float | None = None
         self.kick = asyncio.Event()
         self.is_served = False
+        self.soon: Priority | None = None
+        """Who will ask soon while little is in hand for them."""
         self.news: list[RateReading] = []
         """What answers said of a window's end or allowance that is not stored yet."""
         self._waiting: list[Waiter] = []
@@ -75,8 +81,8 @@ class Lane:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody waits and nothing is to be told."""
-        return not self.news and not self.waiting
+        """Whether nobody waits or will ask soon, and nothing is to be told."""
+        return not self.news and self.soon is None and not self.waiting
 
     def serve(self, now_ms: int) -> Iterator[Waiter]:
         """Grant what is in hand, best first; yields who got it."""
@@ -107,6 +113,19 @@ class Lane:
                 self._hand[tag] -= 1
                 return True
         return False
+
+    def runs_short(self, priority: Priority, now_ms: int) -> bool:
+        """Note who will ask soon, unless enough is in hand for them; says whether more is to be taken."""
+        if priority is Priority.POLL or self._for(priority, now_ms) > LITTLE:
+            return False
+        self.soon = priority if self.soon is None else min(self.soon, priority)
+        return True
+
+    def _for(self, priority: Priority, now_ms: int) -> int:
+        """Count what is in hand for a priority."""
+        if self.known is None or is_over(self.known, now_ms) or self._hand_window != self.known.opened_ms:
+            return 0
+        return sum(count for tag, count in self._hand.items() if tag >= priority)
 
     def hold(self, tags: Iterable[Priority], window: Window) -> None:
         """Put grants of `window` in hand."""
@@ -157,7 +176,8 @@ class Lane:
         """Return the running window and for whom to take from it now."""
         window = running(self.known, now_ms)
         wanted = [waiter.priority for waiter in self.waiting]
-        return window, planned(window, wanted, self.rate_class, self.limits)
+        in_hand = 0 if self.soon is None else self._for(self.soon, now_ms)
+        return window, planned(window, wanted, self.rate_class, self.limits, soon=self.soon, in_hand=in_hand)
 
     def learned(self, stored: Window | None, revision: int, now_ms: int) -> None:
         """Know what is stored, and what answers said meanwhile."""

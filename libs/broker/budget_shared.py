@@ -57,6 +57,7 @@ class SharedBudget:
         lane = self._lane(token_hash, rate_class)
         if lane.use(priority, self._now_ms()):
             self._count(lane, priority, "hand")
+            self._foreseen(lane, priority)
             return
         is_alone = not self._entries.reachable or lane.trouble_since_s is not None
         if is_alone and priority is Priority.EXIT and lane.use_alone(self._now_ms()):
@@ -72,6 +73,14 @@ class SharedBudget:
             if waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
                 lane.give_back(waiter)
             raise
+
+    def foresee(self, token_hash: str, rate_class: RateClass, priority: Priority) -> None:
+        """Have a few grants in hand for requests that will follow soon, so that they need not wait for the others."""
+        self._foreseen(self._lane(token_hash, rate_class), priority)
+
+    def _foreseen(self, lane: Lane, priority: Priority) -> None:
+        if self._entries.reachable and lane.trouble_since_s is None and lane.runs_short(priority, self._now_ms()):
+            self._serve(lane)
 
     def observed(self, token_hash: str, rate_class: RateClass, reading: RateReading) -> None:
         """Learn the vendor's own count from an answer."""
@@ -154,7 +163,9 @@ class SharedBudget:
         window, tags = lane.plan(self._now_ms())
         told = len(lane.news)
         if not tags and not told:
-            await self._out_of_room(lane, window.expires_ms)
+            lane.soon = None
+            if lane.waiting:
+                await self._out_of_room(lane, window.expires_ms)
             return True
         written = taken(window, len(tags))
         revision = await self._entries.swap(lane.key, written, known)
@@ -163,6 +174,7 @@ class SharedBudget:
             lane.revision = None
             return False
         lane.written(written, tags, revision, told, self._now_ms())
+        lane.soon = None
         self._grant(lane)
         return True
 
@@ -187,7 +199,7 @@ class SharedBudget:
     async def _without_others(self, lane: Lane) -> None:
         """Let exits go by our own share, refuse the rest; what answers told is remembered in the window."""
         lane.news.clear()
-        lane.revision = None
+        lane.soon = lane.revision = None
         for waiter in lane.serve_alone(self._now_ms()):
             self._granted(lane, waiter, "alone")
         self._refuse(lane, "away", None)
@@ -197,7 +209,7 @@ class SharedBudget:
     async def _in_trouble(self, lane: Lane, error: AppError) -> None:
         """Let exits go on while the bus is there and the bucket does not answer; the rest waits for a moment."""
         now_s = self._clock.monotonic()
-        lane.revision = None
+        lane.soon = lane.revision = None
         if lane.trouble_since_s is None:
             lane.trouble_since_s = now_s
             _log.warning("budget_trouble", detail=error.detail)

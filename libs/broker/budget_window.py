@@ -117,18 +117,29 @@ def merged(ours: Window | None, theirs: Window | None, now_ms: int) -> Window | 
 
 
 def planned(
-    window: Window, waiting: Sequence[Priority], rate_class: RateClass, limits: Limits, block: int = BLOCK
+    window: Window,
+    waiting: Sequence[Priority],
+    rate_class: RateClass,
+    limits: Limits,
+    block: int = BLOCK,
+    *,
+    soon: Priority | None = None,
+    in_hand: int = 0,
 ) -> tuple[Priority, ...]:
-    """Return for whom to take: as many of `waiting`, in order, as there is room for, and what their flow needs next."""
+    """Return for whom to take: as many of `waiting`, in order, as there is room for, and what their flow needs next.
+
+    Where nobody waits: what is missing of a block for who will ask `soon`.
+    """
     tags: list[Priority] = []
     for priority in waiting[:block]:
         if window.used + len(tags) >= limits.limit(rate_class, priority, window.allowed):
             return tuple(tags)
         tags.append(priority)
-    if tags and tags[0] is not Priority.POLL:
-        ahead = limits.limit(rate_class, tags[0], window.allowed) // 2
-        spare = min(block - len(tags), ahead - window.used - len(tags))
-        tags += [tags[0]] * max(0, spare)
+    first = tags[0] if tags else soon
+    if first is not None and first is not Priority.POLL:
+        ahead = limits.limit(rate_class, first, window.allowed) // 2
+        spare = min(block - (len(tags) or in_hand), ahead - window.used - len(tags))
+        tags += [first] * max(0, spare)
     return tuple(tags)
 
 

@@ -99,6 +99,11 @@ class TradierBroker(BrokerProvider):
         path = f"{self._account}/orders/{escape(order_id, safe='')}"
         return await self._session.delete(path, "cancel order", tradier_orders.cancelled, before_send=before_send)
 
+    def will_write(self) -> None:
+        """Say that orders or cancels, and reads of them, follow soon."""
+        self._session.foresee(RateClass.TRADING)
+        self._session.foresee(RateClass.STANDARD)
+
     async def writes_left(self, within_s: float) -> int:
         """Say how many orders and cancels the request budget lets through within so long."""
         return await self._session.left(RateClass.TRADING, within_s)

@@ -123,6 +123,10 @@ class TradierSession:
         """Return the same session speaking for another flow."""
         return replace(self, priority=priority)
 
+    def foresee(self, rate_class: RateClass) -> None:
+        """Let the budget know that requests will follow soon."""
+        self.budget.foresee(self.token_hash, rate_class, self.priority)
+
     async def left(self, rate_class: RateClass, within_s: float) -> int:
         """Say how many requests could be sent within so long."""
         return await self.budget.left(self.token_hash, rate_class, self.priority, within_s)

@@ -126,6 +126,7 @@ async def _market(deps: Deps, command: Asked, loaded: Loaded) -> _Market:
         return _Market()
     contract = OccSymbol.parse(trade.occ_symbol)
     broker = deps.broker_of(loaded, Priority.EXIT)
+    broker.will_write()
     quotes, clock = await talk.market_of(broker, (trade.occ_symbol,), deps.clock.now())
     return _Market(
         is_open=sessions.is_open(deps, clock, trade.broker_mode, contract),

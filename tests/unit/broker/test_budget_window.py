@@ -95,6 +95,18 @@ def test_an_exit_takes_what_its_flow_needs_next_only_while_there_is_plenty() -> 
     assert planned(fresh, [Priority.POLL], RateClass.STANDARD, LIMITS) == (Priority.POLL,)
 
 
+def test_what_is_missing_of_a_block_is_taken_for_who_will_ask_soon_only_while_there_is_plenty() -> None:
+    fresh = Window(NOW, 0, NOW + WINDOW_MS)
+
+    def soon(window: Window, in_hand: int, priority: Priority = Priority.EXIT) -> tuple[Priority, ...]:
+        return planned(window, [], RateClass.TRADING, LIMITS, soon=priority, in_hand=in_hand)
+
+    assert soon(fresh, 1) == (Priority.EXIT,) * (BLOCK - 1)
+    assert soon(fresh, BLOCK) == soon(fresh, 0, Priority.POLL) == soon(taken(fresh, 25), 0) == ()
+    assert soon(taken(fresh, 23), 0) == (Priority.EXIT,) * 2
+    assert planned(fresh, [Priority.POLL], RateClass.STANDARD, LIMITS, soon=Priority.EXIT) == (Priority.POLL,)
+
+
 def test_a_window_ends_when_the_broker_says_and_the_next_begins_unused() -> None:
     window = observed(taken(running(None, NOW), 3), reading(7), NOW)
     assert (window.used, window.expires_ms, window.allowed) == (7, NOW + 30_000, 60)
