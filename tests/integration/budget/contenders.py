@@ -40,6 +40,10 @@ class Heard:
         """Take a request. Raises: UpstreamUnavailable."""
         await self._budget.take(token_hash, rate_class, priority)
 
+    def foresee(self, token_hash: str, rate_class: RateClass, priority: Priority) -> None:
+        """Hand on."""
+        self._budget.foresee(token_hash, rate_class, priority)
+
     def observed(self, token_hash: str, rate_class: RateClass, reading: RateReading) -> None:
         """Remember and hand on."""
         self._readings.append((rate_class, reading))
