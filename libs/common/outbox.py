@@ -30,6 +30,8 @@ WINDOW = 64
 PUBLISH_S = 6.0
 """How long the acknowledgements of a batch may take; below the ten seconds its transaction may sit idle."""
 BUSY_S = 0.02
+GATHER_S = 0.003
+"""After facts were stored: what the same flow stores next goes along, and its own next request goes first."""
 MAINTENANCE_S = 3600.0
 RESET_S = 120.0
 
@@ -143,6 +145,8 @@ class Relay:
                 await first_of(stopping, within_s=BUSY_S)
             elif not turn.is_full:
                 await first_of(stopping, self._woken, within_s=self._poll_s)
+                if self._woken.is_set():
+                    await asyncio.sleep(GATHER_S)
 
     async def flush(self, within_s: float) -> bool:
         """Publish what waits, for `within_s` at most; returns whether nothing is left. Units: seconds."""

@@ -49,8 +49,9 @@ async def watch(unit: Unit, trade: OurTrade, account_name: str | None, deps: Dep
     is_news = await store.keep_trade(unit, trade)
     if is_new:
         await unit.schedule(PORTFOLIO, key, None, user=trade.username)
-    if is_hot(trade) and is_news:
-        await store_accounts.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+    if is_news:
+        hot_for = timedelta(seconds=2 * deps.settings.hot_sync_s) if is_hot(trade) else None
+        await store_accounts.lived(unit, key, hot_for=hot_for)
     now = await unit.now()
     pause_s = deps.settings.hot_sync_s if is_hot(trade) else deps.settings.order_sync_s
     await unit.schedule(ORDERS, key, now + timedelta(seconds=pause_s), user=trade.username, replace=False)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.broker.orders import OrderReport
@@ -27,7 +27,7 @@ from libs.common.messages.vocabulary import (
 from services.monitor.account_view import held_of
 from services.monitor.reconcile import OurOrder, OurTrade, Owners, Seen, is_over, order_key
 from services.monitor.store_accounts import account_key
-from services.monitor.tables import accounts, incidents, seen_orders, tracked
+from services.monitor.tables import incidents, seen_orders, tracked
 
 # ── trades ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -85,10 +85,7 @@ async def keep_trade(unit: Unit, trade: OurTrade) -> bool:
     statement = statement.on_conflict_do_update(
         index_elements=[tracked.c.trade_id], set_=newer, where=tracked.c.key_version < statement.excluded.key_version
     )
-    if await unit.run(statement) == 0:
-        return False
-    await unit.run(update(accounts).where(accounts.c.account_key == values["account_key"]).values(quiet_looks=0))
-    return True
+    return await unit.run(statement) > 0
 
 
 def _trade(row: Any) -> OurTrade:

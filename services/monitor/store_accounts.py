@@ -105,7 +105,16 @@ async def running_of(unit: Unit, kinds: Sequence[str]) -> frozenset[str]:
 
 async def hint(unit: Unit, key: str, *, hot_for: timedelta | None = None) -> None:
     """Note that something happened in an account, and keep it hot for a while."""
-    values: dict[str, Any] = {"hints": accounts.c.hints + 1}
+    await _stirred(unit, key, {"hints": accounts.c.hints + 1}, hot_for)
+
+
+async def lived(unit: Unit, key: str, *, hot_for: timedelta | None = None) -> None:
+    """Note that something of ours lives in an account; `hot_for` hints at it as well."""
+    hinted = {} if hot_for is None else {"hints": accounts.c.hints + 1}
+    await _stirred(unit, key, {"quiet_looks": 0, **hinted}, hot_for)
+
+
+async def _stirred(unit: Unit, key: str, values: dict[str, Any], hot_for: timedelta | None) -> None:
     if hot_for is not None:
         values["hot_until"] = func.greatest(accounts.c.hot_until, func.now() + hot_for)
     await unit.run(update(accounts).where(accounts.c.account_key == key).values(values))

@@ -124,12 +124,12 @@ async def present(deps: Deps, ctx: Context, key: str) -> Reply:
 
 async def answer(unit: Unit, username: str, request: Request) -> Reply:
     """Answer with the trade, or raise as what it ended. Raises: UpstreamRefused, UpstreamUnavailable, Expired."""
-    body = await store_lists.answered(unit, request.trade_id or "", username, request.key)
-    if body is None:
+    found = await store_lists.answered(unit, request.trade_id or "", username, request.key, request.action_id)
+    if found is None:
         raise NotFound("there is no such trade")
+    body, state = found
     if request.kind == PlaceTrade.topic:
         return _placed(body)
-    state = None if request.action_id is None else await store_requests.action_state(unit, request.action_id)
     return Reply(200, body) if state is None else _acted(body, *state)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import orjson
+
 from libs.common.db import Unit
+from services.orders.trade import ActionState
 
 
 def _utc(column: str, name: str) -> str:
@@ -154,7 +157,9 @@ with told as (
     update orders.idempotency set answered_at = clock_timestamp()
     where username = $2 and key = $3 and answered_at is null
 )
-select row_to_json(p)::text from (select {_DETAIL} from {_WITH_CONTEXT} where t.id = $1) p
+select coalesce((select json_build_array(a.state, a.words)::text from orders.actions a where a.id = $4), 'null')
+    || E'\\n' || row_to_json(p)::text
+from (select {_DETAIL} from {_WITH_CONTEXT} where t.id = $1) p
 """  # noqa: S608 - built of constants
 
 
@@ -216,6 +221,13 @@ async def timeline(unit: Unit, trade_id: str) -> bytes | None:
     return await unit.json(TIMELINE, trade_id)
 
 
-async def answered(unit: Unit, trade_id: str, username: str, key: str) -> bytes | None:
-    """Note that a request is being answered and return its trade in full."""
-    return await unit.json(ANSWERED, trade_id, username, key)
+async def answered(
+    unit: Unit, trade_id: str, username: str, key: str, action_id: str | None
+) -> tuple[bytes, tuple[ActionState, str | None] | None] | None:
+    """Note that a request is being answered; return its trade in full, and state and words of its action."""
+    raw = await unit.json(ANSWERED, trade_id, username, key, action_id)
+    if raw is None:
+        return None
+    head, _, body = raw.partition(b"\n")
+    ended = orjson.loads(head)
+    return body, None if ended is None else (ActionState(ended[0]), ended[1])

@@ -11,7 +11,6 @@ from libs.common.db import Unit
 from libs.common.messages.vocabulary import BrokerMode
 from services.orders import rows
 from services.orders.limits import Exposure, Freshness, OpenRisk
-from services.orders.trade import ActionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,15 +188,6 @@ async def standing(
     )
     now = datetime.fromisoformat(found["now"])
     return Standing(now, found["contract_in_use"], exposure, found["settings"] or {})
-
-
-async def action_state(unit: Unit, action_id: str) -> tuple[ActionState, str | None] | None:
-    """Return how far an action is and its words; None when it was none."""
-    raw = await unit.json("select json_build_array(state, words)::text from orders.actions where id = $1", action_id)
-    if raw is None:
-        return None
-    state, words = rows.loads(raw)
-    return ActionState(state), words
 
 
 _NAME = "update orders.idempotency set trade_id = $3 where username = $1 and key = $2 returning key"
