@@ -190,8 +190,9 @@ class Edge:
         token = headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ").strip()
         token = token or params.get("token", "")
         account = account_of(token)
-        tag = params.get("tag") if method == "POST" and not is_preview(params) else None
-        world.note(method, path, hash_of(token), account, tag=tag)
+        writes = params if method == "POST" and not is_preview(params) else {}
+        side = writes.get("side") or writes.get("side[0]")
+        world.note(method, path, hash_of(token), account, tag=writes.get("tag"), side=side)
         if world.toggles.latency_ms:
             await asyncio.sleep(world.toggles.latency_ms / 1000)
         found, parts = self._find(method, path)

@@ -59,7 +59,7 @@ async def requests(world: World, request: Request) -> Response:
     wanted, method = request.query_params.get("account"), request.query_params.get("method")
     rows = [
         {"time": one.at.isoformat(), "method": one.method, "path": one.path, "token_hash": one.token_hash,
-         "account": one.account, "tag": one.tag}
+         "account": one.account, "tag": one.tag, "side": one.side}
         for one in world.requests
         if wanted in (None, one.account) and method in (None, one.method)
     ]  # fmt: skip

@@ -45,6 +45,8 @@ class Seen:
     account: str
     tag: str | None = None
     """With which tag an order was placed; a preview has none."""
+    side: str | None = None
+    """The order's, or that of its first leg."""
 
 
 class World:
@@ -249,6 +251,6 @@ class World:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.woken.wait(), self.next_beat_s())
 
-    def note(self, method: str, path: str, token_hash: str, account: str, *, tag: str | None = None) -> None:
-        """Remember a request."""
-        self.requests.append(Seen(datetime.now(UTC), method, path, token_hash, account, tag))
+    def note(self, method: str, path: str, token_hash: str, account: str, **order: str | None) -> None:
+        """Remember a request, and of an order its tag and side."""
+        self.requests.append(Seen(datetime.now(UTC), method, path, token_hash, account, **order))

@@ -120,5 +120,5 @@ class Switches:
 
 
 def _placed(world: Simulator) -> set[str]:
-    """Name every entry that came in."""
-    return {one["tag"] for one in world.requests(method="POST") if one["tag"]}
+    """Name every entry that came in: exits of what is held may follow a release."""
+    return {one["tag"] for one in world.requests(method="POST") if one["tag"] and one["side"] == "buy_to_open"}
