@@ -13,6 +13,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -20,7 +21,6 @@ import httpx
 from libs.common.errors import AppError, OutcomeUnknown, UpstreamError, UpstreamUnavailable
 from libs.common.http_call import OPEN_GATE, Answer, Call, Gate, OpenGate, Parser, Unreadable
 from libs.common.http_limits import retry_after_s
-from libs.common.http_wire import Wire
 
 __all__ = ["OPEN_GATE", "Answer", "Call", "Gate", "HttpClient", "OpenGate", "Parser", "Unreadable"]
 
@@ -31,7 +31,6 @@ REFUSALS: Final = frozenset({400, 401, 403})
 CONNECT_TIMEOUT_S: Final = 3.0
 KEEPALIVE_S: Final = 30.0
 FIRST_PAUSE_S: Final = 0.1
-_ALWAYS: Final = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "bookend"}
 
 _NEVER_SENT: Final = (
     httpx.ConnectError,
@@ -92,11 +91,20 @@ class HttpClient:
         first_pause_s: float = FIRST_PAUSE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Use no proxy, netrc or cookie and follow nothing: the pool serves every user's tokens."""
+        """Take no proxy or netrc from the environment and keep no cookie: the pool serves every user's tokens."""
         _silence_library_logs()
         self._first_pause_s = first_pause_s
-        self._transport = transport or Wire(
-            max_connections=max_connections, connect_timeout_s=connect_timeout_s, keepalive_s=keepalive_s
+        self._client = httpx.AsyncClient(
+            limits=httpx.Limits(
+                max_connections=max_connections,
+                max_keepalive_connections=max_connections,
+                keepalive_expiry=keepalive_s,
+            ),
+            timeout=httpx.Timeout(None, connect=connect_timeout_s, pool=connect_timeout_s),
+            transport=transport,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            trust_env=False,
+            follow_redirects=False,
         )
 
     async def __aenter__(self) -> Self:
@@ -109,7 +117,7 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        await self._client.aclose()
 
     async def read(
         self, call: Call, parse: Parser[T], *, deadline_s: float, gate: Gate = OPEN_GATE, repeats: int = 2
@@ -183,17 +191,15 @@ class HttpClient:
         progress = _Progress()
         try:
             async with asyncio.timeout(timeout_s):
-                request = httpx.Request(
+                response = await self._client.request(
                     call.method,
                     call.url,
-                    headers={**_ALWAYS, **call.headers},
+                    headers=call.headers,
                     params=call.query,
                     data=call.form,
                     json=call.json,
                     extensions={"trace": progress.trace},
                 )
-                response = await self._transport.handle_async_request(request)
-                await response.aread()
         except _LIBRARY as error:
             ending = _Ending.NOT_SENT if progress.proves_not_sent(error) else _Ending.UNKNOWN
             raise _Failed(ending, f"{call.what}: {_reason(error)}") from error
