@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from libs.broker.base import BrokerProvider, Priority
@@ -175,7 +175,7 @@ async def _of_account(deps: Deps, book: _Book, account: Account) -> bool:
     try:
         broker = book.with_token(account, deps)
         async with asyncio.timeout(deps.settings.order_waits.kill_read_s):
-            begun = await _begin(deps, book, rows, broker)
+            begun = await _begin(deps, book, account, broker)
             leaving = [row for row in rows if row.has_leaving]
             if leaving:
                 await _confirm(deps, book, leaving, await broker.orders())
@@ -184,17 +184,20 @@ async def _of_account(deps: Deps, book: _Book, account: Account) -> bool:
     return begun > 0
 
 
-async def _begin(deps: Deps, book: _Book, rows: tuple[Doomed, ...], broker: BrokerProvider) -> int:
+async def _begin(deps: Deps, book: _Book, account: Account, broker: BrokerProvider) -> int:
     """Ask for the end of what may begin: all entries, then so many holdings as sales can follow. Returns how many."""
+    rows = book.of(account)
     entries = killing.entries_first(rows, book.moment)
     for row in entries:
         await _end(deps, book, row, is_open=True)
-    waiting, begun = killing.holdings(rows, book.moment), len(entries)
-    if not waiting:
+    begun = len(entries)
+    if not killing.holdings(rows, book.moment):
         return begun
-    clock = await market_clock(broker, now=deps.clock.now())
-    room = killing.room(rows, await broker.writes_left(killing.ROOM_S))
-    for row in waiting:
+    clock, writes_left = await market_clock(broker, now=deps.clock.now()), await broker.writes_left(killing.ROOM_S)
+    # A slow broker took its time for that: the sales that left meanwhile made room.
+    rows = await _doomed(deps, book, account)
+    room = killing.room(rows, writes_left)
+    for row in killing.holdings(rows, book.moment):
         contract = OccSymbol.parse(row.occ_symbol)
         if is_after_last_trade(clock, contract, deps.clock.now()):
             continue
@@ -205,6 +208,11 @@ async def _begin(deps: Deps, book: _Book, rows: tuple[Doomed, ...], broker: Brok
         room -= is_open
         begun += 1
     return begun
+
+
+async def _doomed(deps: Deps, book: _Book, account: Account) -> tuple[Doomed, ...]:
+    async with deps.db.for_user(book.username) as unit:
+        return replace(book, doomed=await store_kills.doomed(unit, book.username)).of(account)
 
 
 async def _end(deps: Deps, book: _Book, row: Doomed, *, is_open: bool) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from libs.broker.base import BrokerProvider
+from libs.broker.venue_clock import market_clock
 from libs.common.messages.orders import PlaceTrade
 from libs.common.messages.vocabulary import OptionType
 from libs.common.testing import TestDatabase, eventually
-from services.orders import killing
+from libs.market.clock import MarketClock
+from services.orders import killing, kills
 from tests.integration.orders.flows import DEEP
 from tests.integration.orders.house import House, a_house
 from tests.integration.orders.switching import engage, nothing_fires_on_release, state, trades, until_listed
@@ -91,6 +95,39 @@ async def test_twenty_trades_at_a_slow_broker_end_with_none_unaccounted_for(hous
     await house.sim.control("toggles", latency_ms=0)
     assert await reads_by_id(house, before) < 3 * HELD, "each cancel was read by itself"
     await nothing_fires_on_release(house)
+
+
+async def test_a_sale_that_left_while_the_venue_was_asked_for_its_time_makes_room_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killing, "MOST_BARE", 1)
+    first = await house.protected()
+    house.contract = await house.sim.contract(nth=1)
+    await house.pin("4.00", "4.20")
+    await house.protected()
+    begun: list[int] = []
+
+    async def waiting() -> int:
+        return [trade["status"] for trade in await trades(house)].count("FILLED")
+
+    async def has_left() -> bool:
+        async with house.admin() as admin:
+            bare = await admin.fetchval(_BARE, house.user)
+        return not bare and await waiting() < 2
+
+    async def slow(broker: BrokerProvider, *, now: datetime) -> MarketClock:
+        """Answer when no holding is bare any more; note how many were not begun then."""
+        begun.append(await waiting())
+        if len(begun) > 1:
+            await eventually(has_left)
+        return await market_clock(broker, now=now)
+
+    monkeypatch.setattr(kills, "market_clock", slow)
+    await house.sim.control("toggles", latency_ms=400)
+    await engage(house)
+    await all_is_over(house)
+    assert (await house.trade(first["id"]))["close_reason"] == "KILL_SWITCH"
+    assert begun == [2, 1], "the second waited for another look"
 
 
 async def reads_by_id(house: House, before: int) -> int:
