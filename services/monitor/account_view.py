@@ -64,10 +64,10 @@ def shown(trades: Iterable[OurTrade], broker: Broker, owners: Owners) -> Shown:
 
 def held_of(trade: OurTrade, orders: Mapping[str, OrderReport] | None = None) -> int:
     """Return what a trade holds by its orders' executions, the broker's newer word included. Units: contracts."""
-    held = 0
+    held, shown_now = 0, orders or {}
     for order in trade.orders:
-        report = (orders or {}).get(order.broker_order_id or "")
-        filled = max(order.filled_qty, 0 if report is None else min(report.exec_qty, order.qty))
+        report = shown_now.get(order.broker_order_id or "")
+        filled = order.filled_qty if report is None else max(order.filled_qty, min(report.exec_qty, order.qty))
         held += filled if order.role in (OrderRole.ENTRY, OrderRole.COVER) else -filled
     return 0 if trade.status is TradeStatus.CLOSED and held > 0 else held
 

@@ -59,8 +59,9 @@ def _of_orders(trade: OurTrade, shown: Shown, broker: Broker) -> list[str]:
         report = shown[trade.trade_id].get(order.broker_order_id or "")
         if report is None:
             continue
-        created = None if report.created_at is None else calendar.new_york_date(report.created_at)
-        if created == broker.market_date and not {report.id, report.parent_id} & broker.listed:
+        is_listed = report.id in broker.listed or report.parent_id in broker.listed
+        created_at = None if is_listed else report.created_at
+        if created_at is not None and calendar.new_york_date(created_at) == broker.market_date:
             reasons.append(f"the list lacks order {report.id}, which is of today")
         if report.exec_qty < order.filled_qty or (order.status in TERMINAL_ORDERS and report.status not in OVER):
             reasons.append(f"order {report.id} is shown as it was before")

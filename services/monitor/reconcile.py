@@ -133,6 +133,9 @@ def reconcile(
             last = seen.get(order_key(trade.broker_mode, trade.account_id, order.id))
             if last is not None and _same(last, order):
                 continue
+            if last is None and not order.is_priced:
+                unpriced.append(order.id)
+                continue
             fact = _fact(trade, role, order, report, now)
             if last is not None and _is_stale(last, fact):
                 stale += 1
