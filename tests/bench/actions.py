@@ -118,7 +118,7 @@ class Ours:
 
     async def _post(self, path: str, body: Json) -> Json:
         headers = {"Idempotency-Key": uuid.uuid4().hex}
-        return dict(orjson.loads(await self.client.send(_request(self.client, "POST", path, orjson.dumps(body),
+        return dict(orjson.loads(await self.client.send(request(self.client, "POST", path, orjson.dumps(body),
                                                                  "application/json", headers))))  # fmt: skip
 
 
@@ -170,7 +170,7 @@ class Bare:
         await asyncio.gather(*reads)
 
     async def _cancel(self, occ: str, order_id: int) -> None:
-        await self.client.send(_request(self.client, "DELETE", f"/v1/accounts/{self.account}/orders/{order_id}"))
+        await self.client.send(request(self.client, "DELETE", f"/v1/accounts/{self.account}/orders/{order_id}"))
         await asyncio.gather(self._look(order_id, self.beside[2]), self._market(occ))
 
     async def _order(self, occ: str, side: str, more: dict[str, str]) -> int:
@@ -178,8 +178,8 @@ class Bare:
         return await self._sent(urlencode(order | {"tag": f"bench-{uuid.uuid4().hex}"}).encode())
 
     async def _sent(self, body: bytes) -> int:
-        request = _request(self.client, "POST", f"/v1/accounts/{self.account}/orders", body, FORM)
-        return int(orjson.loads(await self.client.send(request))["order"]["id"])
+        sent = request(self.client, "POST", f"/v1/accounts/{self.account}/orders", body, FORM)
+        return int(orjson.loads(await self.client.send(sent))["order"]["id"])
 
     async def _look(self, order_id: int, client: Client | None = None) -> None:
         await (client or self.client).get(f"/v1/accounts/{self.account}/orders/{order_id}?includeTags=true")
@@ -214,7 +214,7 @@ def slow(world: Simulator) -> Iterator[None]:
         world._post("/_control/toggles", **{name: usual[name] for name in changed})
 
 
-def _request(
+def request(
     client: Client, method: str, path: str, body: bytes = b"", kind: str = "", headers: dict[str, str] | None = None
 ) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
