@@ -94,13 +94,13 @@ def _exercise(world: World, event: Event) -> Answer:
     exchange = world.exchange
     account = exchange.account(event.account)
     position, contract = account.positions.get(symbol), parse_occ(symbol)
-    if position is None or contract is None:
-        raise EventRefused(f"{event.account} does not hold {symbol}")
+    # Only who is long may exercise; a short one waits to be assigned.
+    if position is None or position.quantity <= 0 or contract is None:
+        raise EventRefused(f"{event.account} is not long {symbol}")
     settlement.cancel_all_of(exchange, account.id, symbol)
-    quantity = min(event.quantity or abs(position.quantity), abs(position.quantity))
-    signed = quantity if position.quantity > 0 else -quantity
+    quantity = min(event.quantity or position.quantity, position.quantity)
     price = exchange.quotes.official_price(contract.underlying, exchange.now)
-    settlement.exercise(exchange, account, position, contract, quantity=signed, price=price)
+    settlement.exercise(exchange, account, position, contract, quantity=quantity, price=price)
     return {"account": account.id, "positions": {name: held.quantity for name, held in account.positions.items()}}
 
 
