@@ -183,7 +183,7 @@ BREAKS = (
     Break(
         "contracts that are gone without a reason are believed",
         "services/monitor/doubting.py",
-        "if is_unexplained(trade, contract, broker):",
+        "if trade.trade_id not in short_known and is_unexplained(trade, contract, broker):",
         "if False:",
         ("tests/unit/monitor",),
     ),
