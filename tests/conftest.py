@@ -37,8 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--minutes", type=float, default=0.7, help="how long the campaign trades, about (0.7)")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests must stay in one process."""
+    """Say which tests must stay in one process, before the marks are read."""
     for item in items:
         path = item.path.relative_to(ROOT / "tests").as_posix()
         folder = path.split("/")[0]
