@@ -58,8 +58,12 @@ class VenueClocks:
         return self.known(broker.mode)
 
 
-def no_later(due_at: datetime | None, clock: MarketClock, now: datetime) -> datetime:
-    """Return when to look next: as planned at a real venue, soon at one whose clock may be set or stand still."""
+def no_later(due_at: datetime | None, clock: MarketClock, now: datetime, *, every: timedelta) -> datetime:
+    """Return when to look next: as planned at a real venue, soon at one whose clock may be set or stand still.
+
+    Soon is what is done `every` so often anyway in the session, or `LOOK_AGAIN` where that is seldom.
+    """
+    soon = now + min(every, LOOK_AGAIN)
     if due_at is None:
-        return now + LOOK_AGAIN
-    return due_at if isinstance(clock, ExchangeClock) else min(due_at, now + LOOK_AGAIN)
+        return soon
+    return due_at if isinstance(clock, ExchangeClock) else min(due_at, soon)

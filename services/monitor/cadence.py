@@ -78,4 +78,4 @@ def next_read_at(watch: Watch, paces: Paces, now: datetime) -> datetime:
 def next_visit_at(watch: Watch, every: timedelta, now: datetime) -> datetime:
     """Return the next instant of a plain cycle: `every` from now in the polling window, else its next start."""
     due_at = next_poll_at(watch.clock, now=now, every=every, held=watch.held, force_open=watch.force_open)
-    return no_later(due_at, watch.clock, now) if due_at != now + every else due_at
+    return no_later(due_at, watch.clock, now, every=every) if due_at != now + every else due_at

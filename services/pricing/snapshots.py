@@ -94,6 +94,6 @@ def next_cycle(
     held: list[OccSymbol] = [contract for wish in wanted for contract in wish.contracts]
     every = timedelta(seconds=deps.settings.snapshot_s)
     poll_at = next_poll_at(clock, now=now, every=every, held=held, force_open=deps.settings.force_market_open)
-    usual = poll_at if poll_at == now + every else no_later(poll_at, clock, now)
+    usual = poll_at if poll_at == now + every else no_later(poll_at, clock, now, every=every)
     bookend = next_bookend_at(clock, max(now, after)) if clock.held is None else None
     return bookend if bookend is not None and bookend[0] <= usual else (usual, None)

@@ -73,6 +73,11 @@ def test_a_clock_that_may_be_set_is_looked_at_again_soon() -> None:
         assert not is_worth_reading(watch(HELD, clock=clock), now)
 
 
+def test_what_is_done_more_often_than_that_looks_as_often_at_a_venue_that_is_held_shut() -> None:
+    held_shut = ReadingClock(market_read=OPEN, read_at=OPEN, held=MarketState.CLOSED)
+    assert next_visit_at(watch(HELD, clock=held_shut), timedelta(seconds=2), OPEN) == OPEN + timedelta(seconds=2)
+
+
 def test_a_pause_shorter_than_a_look_is_not_stretched_when_the_simulator_is_open() -> None:
     clock = ReadingClock(market_read=OPEN, read_at=NIGHT)
     assert next_visit_at(watch(HELD, clock=clock), timedelta(seconds=30), NIGHT) == NIGHT + timedelta(seconds=30)
