@@ -7,8 +7,10 @@ import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local.child import Child, wait_until
 from deploy.local.nats import EmbeddedNats
@@ -37,16 +39,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--minutes", type=float, default=0.7, help="how long the campaign trades, about (0.7)")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests must stay in one process, before the marks are read."""
-    for item in items:
-        path = item.path.relative_to(ROOT / "tests").as_posix()
-        folder = path.split("/")[0]
+class TogetherScheduling(LoadScopeScheduling):  # type: ignore[misc] # the library says no types
+    """Gives what shares a stack to one process. Marks of the library's own groups are lost with this pytest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", maxsplit=1)[0].removeprefix("tests/")
         if path.startswith(BY_FILE):
-            item.add_marker(pytest.mark.xdist_group(path))
-        elif folder in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(folder))
+            return path
+        folder = path.split("/")[0]
+        return folder if folder in TOGETHER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling:
+    """Say how several processes share the suite."""
+    return TogetherScheduling(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
