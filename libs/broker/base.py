@@ -10,7 +10,7 @@ Whatever `before_send` raises comes back as it is: nothing was sent.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date
 from enum import IntEnum
 
@@ -42,6 +42,7 @@ from libs.broker.reports import (
     ProfileAccount,
     Quote,
 )
+from libs.common.http_call import BeforeSend
 from libs.common.messages.vocabulary import BrokerMode
 
 __all__ = [
@@ -74,9 +75,6 @@ __all__ = [
     "ProfileAccount",
     "Quote",
 ]
-
-BeforeSend = Callable[[], Awaitable[None]]
-"""Runs after the budget was taken, as the last thing before the socket is written; raising stops the write."""
 
 
 class Priority(IntEnum):

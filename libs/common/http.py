@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, Self, TypeVar
@@ -19,7 +19,7 @@ from typing import Any, Final, Self, TypeVar
 import httpx
 
 from libs.common.errors import AppError, OutcomeUnknown, UpstreamError, UpstreamUnavailable
-from libs.common.http_call import OPEN_GATE, Answer, Call, Gate, OpenGate, Parser, Unreadable
+from libs.common.http_call import OPEN_GATE, Answer, BeforeSend, Call, Gate, OpenGate, Parser, Unreadable
 from libs.common.http_limits import retry_after_s
 
 __all__ = ["OPEN_GATE", "Answer", "Call", "Gate", "HttpClient", "OpenGate", "Parser", "Unreadable"]
@@ -58,16 +58,19 @@ class _Failed(Exception):
 
 
 class _Progress:
-    """How far an attempt got, from the transport's own events."""
+    """How far an attempt got, from the transport's own events; `before_send` runs right before the first byte."""
 
-    __slots__ = ("begun", "head_sent", "observed")
+    __slots__ = ("before_send", "begun", "head_sent", "observed")
 
-    def __init__(self) -> None:
+    def __init__(self, before_send: BeforeSend | None = None) -> None:
         self.observed = self.begun = self.head_sent = False
+        self.before_send = before_send
 
     async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
         self.observed = True
         if event.endswith("send_request_headers.started"):
+            if self.before_send is not None:
+                await self.before_send()
             self.begun = True
         elif event.endswith("send_request_headers.complete"):
             self.head_sent = True
@@ -141,12 +144,13 @@ class HttpClient:
         *,
         deadline_s: float,
         gate: Gate = OPEN_GATE,
-        before_send: Callable[[], Awaitable[None]] | None = None,
+        before_send: BeforeSend | None = None,
         repeats: int = 0,
     ) -> T:
         """Change something. Sent once unless `repeats` says that it is idempotent.
 
-        The budget is taken first, then `before_send` runs, then the deadline starts and the socket is written.
+        The budget is taken first, then `before_send` runs, then the deadline starts, and `before_send` runs once more
+        when a connection is there, right before the first byte: opening one takes time, in which a process may stop.
         The parser sees 2xx and refusals. Raises: what `parse` or `before_send` raises; UpstreamUnavailable;
         OutcomeUnknown.
         """
@@ -164,7 +168,9 @@ class HttpClient:
             try:
                 if attempt:
                     await _enter_again(call, gate, ends_at)
-                return await self._attempt(call, _strict(parse), gate, ends_at - loop.time())
+                # A repeat is not asked: what was sent before it may have arrived, whatever holds by now.
+                last_look = None if attempt else before_send
+                return await self._attempt(call, _strict(parse), gate, ends_at - loop.time(), last_look)
             except _Failed as failed:
                 unknown = failed if failed.ending is _Ending.UNKNOWN else unknown
                 pause_s = _pause_s(failed, attempt, self._first_pause_s)
@@ -187,8 +193,15 @@ class HttpClient:
             await asyncio.sleep(pause_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _attempt(self, call: Call, parse: Parser[T], gate: Gate, timeout_s: float | None) -> T:
-        progress = _Progress()
+    async def _attempt(
+        self,
+        call: Call,
+        parse: Parser[T],
+        gate: Gate,
+        timeout_s: float | None,
+        before_send: BeforeSend | None = None,
+    ) -> T:
+        progress = _Progress(before_send)
         try:
             async with asyncio.timeout(timeout_s):
                 response = await self._client.request(

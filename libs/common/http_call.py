@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NoReturn, Protocol, TypeVar
@@ -11,6 +11,8 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 import orjson
 
 T = TypeVar("T")
+BeforeSend = Callable[[], Awaitable[None]]
+"""Runs after the budget was taken and again as the last thing before the socket is written; raising stops the write."""
 
 
 class Unreadable(ValueError):

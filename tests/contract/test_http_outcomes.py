@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from libs.common.errors import AppError, OutcomeUnknown, UpstreamUnavailable
+from libs.common.errors import AppError, Expired, OutcomeUnknown, UpstreamUnavailable
 from libs.common.http import Answer, Call, HttpClient
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -108,6 +108,29 @@ async def test_a_handshake_that_never_ends_is_proven_not_sent() -> None:
     async with server(silent) as base, HttpClient(connect_timeout_s=0.2) as client:
         with pytest.raises(UpstreamUnavailable):
             await client.write(call(base.replace("http", "https")), status, deadline_s=5.0)
+
+
+async def test_what_allows_a_write_is_looked_at_again_right_before_its_first_byte() -> None:
+    heard: list[bytes] = []
+    looks: list[int] = []
+
+    async def listens(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            heard.append(data)
+            writer.write(OK)
+            await writer.drain()
+
+    async def too_late_once_connected() -> None:
+        looks.append(len(heard))
+        if len(looks) == 2:
+            raise Expired("the time to send it was over")
+
+    async with server(listens) as base, HttpClient() as client:
+        with pytest.raises(Expired):
+            await client.write(call(base), status, deadline_s=5.0, before_send=too_late_once_connected)
+        assert (looks, heard) == ([0, 0], [])
+        assert await client.write(call(base), status, deadline_s=5.0, before_send=too_late_once_connected) == 200
+        assert looks == [0, 0, 0, 0]
 
 
 async def test_a_connection_dropped_after_the_request_was_read_is_unknown() -> None:
