@@ -98,9 +98,7 @@ def _system_user() -> pwd.struct_passwd:
                 break
             # Another stack may be adding the same user: whoever comes second finds it on the next turn.
             command = [useradd, "--system", "--no-create-home", "--home-dir", "/nonexistent"]
-            subprocess.run(  # noqa: S603
-                [*command, "--shell", "/usr/sbin/nologin", SYSTEM_USER], check=False, capture_output=True
-            )
+            subprocess.run([*command, "--shell", "/usr/sbin/nologin", SYSTEM_USER], check=False, capture_output=True)
     try:
         return pwd.getpwnam(SYSTEM_USER)
     except KeyError:

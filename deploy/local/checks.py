@@ -71,7 +71,7 @@ def _become(module: str, arguments: Sequence[str]) -> int:
     """Replace this process: signals and the exit code are then the module's own."""
     os.chdir(PROJECT)
     sys.stdout.flush()
-    os.execve(python(), [str(python()), "-m", module, *arguments], common_environment())  # noqa: S606
+    os.execve(python(), [str(python()), "-m", module, *arguments], common_environment())
 
 
 def _wants_page(arguments: Sequence[str]) -> bool:
@@ -122,7 +122,7 @@ def _web_checks() -> list[Check]:
 
 def _run(check: Check) -> Outcome:
     began = time.monotonic()
-    ran = subprocess.run(  # noqa: S603
+    ran = subprocess.run(
         check.command,
         check=False,
         cwd=check.cwd,

@@ -43,7 +43,7 @@ class Child:
         """Start a program with both its outputs appended to `log`."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 [os.fspath(word) for word in argv],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -51,7 +51,7 @@ class Child:
                 cwd=cwd,
                 env=None if env is None else dict(env),
                 start_new_session=True,
-                preexec_fn=leash(account, death_signal),  # noqa: PLW1509
+                preexec_fn=leash(account, death_signal),  # noqa: PLW1509 - system calls only, no lock is taken
             )
         return cls(name, process)
 

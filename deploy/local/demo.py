@@ -28,7 +28,7 @@ def add_user(name: str, password: str, environment: Mapping[str, str], *, admin:
     Raises: StackProblem in the command's own words.
     """
     command = [str(python()), "-m", "services.gateway.admin", "users", "add", name, "--password-stdin"]
-    ran = subprocess.run(  # noqa: S603
+    ran = subprocess.run(
         [*command, *(["--admin"] if admin else [])],
         check=False,
         input=f"{password}\n",

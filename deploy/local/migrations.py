@@ -20,7 +20,7 @@ def migrate_if_needed(layout: Layout, keyring: Keyring, database_url: str) -> bo
     wanted = digest(_sources(), base=PROJECT)
     if marker.exists() and marker.read_text() == wanted:
         return False
-    ran = subprocess.run(  # noqa: S603
+    ran = subprocess.run(
         [str(python()), "-m", "libs.common.migrate"],
         check=False,
         capture_output=True,

@@ -50,7 +50,7 @@ def _npm_settings() -> dict[str, str]:
 
 def _major(node: str) -> int:
     try:
-        said = subprocess.run([node, "--version"], check=False, capture_output=True, text=True, timeout=20)  # noqa: S603
+        said = subprocess.run([node, "--version"], check=False, capture_output=True, text=True, timeout=20)
         return int(said.stdout.strip().removeprefix("v").split(".")[0])
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return 0

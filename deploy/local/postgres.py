@@ -194,7 +194,7 @@ class EmbeddedPostgres:
             *(["--no-sync"] if self._unsafe_fast else []),
         ]
         try:
-            made = subprocess.run(  # noqa: S603
+            made = subprocess.run(
                 [os.fspath(word) for word in command],
                 check=False,
                 capture_output=True,
@@ -218,7 +218,7 @@ class EmbeddedPostgres:
     def _psql(self, statement: str) -> subprocess.CompletedProcess[str]:
         command = [os.fspath(program("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement]
         address = {"PGHOST": LOOPBACK, "PGPORT": str(self.port), "PGUSER": ADMINISTRATOR, "PGDATABASE": "postgres"}
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             command,
             check=False,
             capture_output=True,

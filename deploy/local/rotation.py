@@ -130,7 +130,7 @@ def _reseal(layout: Layout) -> str:
     parts = _running(layout)
     addresses = Addresses(*(parts[part].port for part in ("postgres", "nats", "simulator", "gateway")))
     environment = service_environment("orders", open_keyring(layout), addresses, http_port=0)
-    ran = subprocess.run(  # noqa: S603
+    ran = subprocess.run(
         [str(python()), "-m", "services.orders.admin", "reseal"],
         check=False,
         capture_output=True,

@@ -46,7 +46,7 @@ def run_detached(options: Options) -> int:
     layout.prepare()
     reading, writing = os.pipe()
     with layout.log_of("launcher").open("ab") as log:
-        launcher = subprocess.Popen(  # noqa: S603
+        launcher = subprocess.Popen(
             [
                 sys.executable,
                 "-m",

@@ -58,7 +58,7 @@ def install_packages(node: Node, log: Path) -> None:
 
 
 def _npm(node: Node, arguments: Sequence[str], log: Path) -> subprocess.CompletedProcess[str]:
-    ran = subprocess.run(  # noqa: S603
+    ran = subprocess.run(
         [*node.npm, *arguments],
         check=False,
         cwd=WEB,
