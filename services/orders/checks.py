@@ -26,8 +26,9 @@ from libs.market.clock import MarketClock
 from libs.market.options import OccSymbol
 from services.orders import brackets, limits, sessions, sights, talk
 from services.orders.brackets import Prices
+from services.orders.contract import holding_of
 from services.orders.deps import Deps
-from services.orders.evidence import Baseline, holding_of
+from services.orders.evidence import Baseline
 from services.orders.limits import Freshness
 from services.orders.preferences import TradingSettings
 

@@ -19,8 +19,8 @@ from libs.common.errors import AppError, InvariantBroken, UpstreamAuth
 from libs.common.messages.vocabulary import BrokerMode
 from libs.common.vault import Vault
 from services.orders import store, store_contract, store_evidence
+from services.orders.contract import Beside
 from services.orders.evidence import Known
-from services.orders.repairing import Beside
 from services.orders.settings import Settings
 from services.orders.steps import Moment
 from services.orders.store import Loaded

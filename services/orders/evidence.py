@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ from libs.common.messages.vocabulary import TERMINAL_ORDERS, Duration, OrderRole
 from libs.market import calendar, conversions, money
 from libs.market.options import OccSymbol
 from services.orders import lifecycle
+from services.orders.contract import Holding, holding_of
 from services.orders.reading import reports_of
 from services.orders.steps import Moment, evidence_gap_s
 from services.orders.trade import Group, Order, View
@@ -50,14 +51,6 @@ class Known:
     """Of the last days."""
     holdings: Mapping[str, int] = field(default_factory=dict)
     """What the account's other open trades hold, by contract."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """What the account holds of a contract, our lots and others'."""
-
-    qty: Decimal = Decimal(0)
-    cost_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +86,6 @@ class Seen:
         """Say whether another contract took the place of the missing ones, as a corporate action makes it."""
         by_symbol = {held.symbol: self.holding(held.symbol).qty for held in self.positions}
         return conversions.successor_of(occ_symbol, missing, by_symbol) is not None
-
-
-def holding_of(positions: Iterable[PositionReport], occ_symbol: str) -> Holding:
-    """Return what the account holds of a contract."""
-    own = [held for held in positions if held.symbol == occ_symbol]
-    qty = sum((held.qty for held in own), Decimal(0))
-    return Holding(qty=qty, cost_usd=sum((held.cost_basis_usd for held in own), Decimal(0)))
 
 
 def based(view: View, made: tuple[Order, ...], baseline: Baseline) -> tuple[Order, ...]:

@@ -27,7 +27,7 @@ from libs.market import calendar, products
 from libs.market.options import OccSymbol, OptionType
 from libs.market.products import SettlementKind
 from services.orders import oversold, protecting
-from services.orders.repairing import Beside
+from services.orders.contract import Beside
 from services.orders.results import Ending
 from services.orders.steps import EndAction, FailClose, Moment, Read, Step, Void, Wait, unanswered
 from services.orders.trade import ActionState, View

@@ -33,8 +33,8 @@ from services.orders import (
     store_flows,
     talk,
 )
+from services.orders.contract import holding_of
 from services.orders.deps import Deps
-from services.orders.evidence import holding_of
 from services.orders.expiring import Phase, Truth
 from services.orders.flow import JOB
 from services.orders.plan import is_running

@@ -20,9 +20,10 @@ from libs.common.ids import new_id, new_tag
 from libs.market import calendar
 from libs.market.options import OccSymbol
 from services.orders import asking, brackets, evidence, looking, oversold, past, protecting, repairing, sessions, sights
+from services.orders.contract import Beside
 from services.orders.deps import Deps
 from services.orders.evidence import Baseline
-from services.orders.repairing import Beside, Looked
+from services.orders.repairing import Looked
 from services.orders.steps import Inspect, Moment, Outcome
 from services.orders.store import Loaded
 from services.orders.trade import View

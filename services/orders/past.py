@@ -18,22 +18,13 @@ from decimal import Decimal
 from libs.broker.orders import Duration, OrderClass, OrderReport, OrderSide, OrderStatus, OrderType
 from libs.broker.reports import PastTrade
 from libs.market import calendar
+from services.orders.contract import OurFill
 
 NAMED = "history-"
 GUESSED = "gone-"
 """The name of what a person says is gone, by an order that nobody knows."""
 _CLOSE = time(16)
 _LAST = time(23, 59, 59)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OurFill:
-    """What one order of ours executed in a contract. Time: the venue's own."""
-
-    at: datetime
-    qty: int
-    """Below zero is sold."""
-    price: Decimal
 
 
 def is_past(broker_order_id: str | None) -> bool:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -19,8 +19,8 @@ from libs.broker.reports import PositionReport
 from libs.common.messages.vocabulary import BrokerMode, Finding, OrderRole, Protection, TradeStatus
 from libs.market.options import OccSymbol
 from services.orders import asking, lifecycle, merging
-from services.orders.evidence import holding_of
-from services.orders.past import OurFill, is_past
+from services.orders.contract import Beside, holding_of
+from services.orders.past import is_past
 from services.orders.protection import FOREIGN_STOP
 from services.orders.reading import reports_of
 from services.orders.steps import Moment
@@ -42,18 +42,6 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What other trades of the account hold of a contract; which orders there are ours; what others' explained."""
-
-    held_qty: int = 0
-    ours: frozenset[str] = frozenset()
-    explained: tuple[tuple[str, int], ...] = ()
-    """Somebody else's orders that trades have taken as theirs, with how many contracts each."""
-    fills: tuple[OurFill, ...] = ()
-    """What every order of ours executed there, over all days."""
-
-
-@dataclass(frozen=True, slots=True)
 class Looked:
     """One full look: positions first, then the orders of the session, then by id what the list left out."""
 
@@ -61,7 +49,7 @@ class Looked:
     orders: tuple[OrderReport, ...]
     gone: frozenset[str] = frozenset()
     """Broker ids that were asked for and are not known there."""
-    beside: Beside = Beside()
+    beside: Beside = field(default_factory=Beside)
 
     def beside_of(self, now: Beside) -> Looked:
         """Return the same look among what other trades have by now; what they bought since is not in its positions."""

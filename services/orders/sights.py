@@ -13,8 +13,9 @@ from libs.broker.venue_clock import market_clock
 from libs.common.errors import AppError, NotFound
 from libs.market.clock import MarketClock
 from services.orders import evidence
+from services.orders.contract import holding_of
 from services.orders.deps import Deps
-from services.orders.evidence import Baseline, Known, Seen, holding_of
+from services.orders.evidence import Baseline, Known, Seen
 from services.orders.store import Loaded
 
 T = TypeVar("T")

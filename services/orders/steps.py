@@ -6,14 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus
+from services.orders.contract import Beside
 from services.orders.merging import NOT_PLACED
 from services.orders.trade import ActionState, Group, Order, View
-
-if TYPE_CHECKING:
-    from services.orders.repairing import Beside
 
 SOON_READS = 24
 """After so many reads, a minute or two, an order is in no hurry any more."""

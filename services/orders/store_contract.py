@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from libs.common.db import Unit
 from services.orders import rows
-from services.orders.past import OurFill
-from services.orders.repairing import Beside
+from services.orders.contract import Beside, OurFill
 from services.orders.trade import Trade
 
 _SAME = "t.broker_mode = $1 and t.account_id = $2 and t.occ_symbol = $3"

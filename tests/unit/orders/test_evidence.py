@@ -14,7 +14,8 @@ from libs.broker.reports import PositionReport
 from libs.common.messages.vocabulary import CloseReason, Duration, OrderRole, TradeStatus
 from libs.common.messages.vocabulary import OrderStatus as Ours
 from services.orders import evidence, lifecycle
-from services.orders.evidence import Baseline, Holding, Known, KnownOrder, Seen
+from services.orders.contract import Holding
+from services.orders.evidence import Baseline, Known, KnownOrder, Seen
 from services.orders.reading import reports_of
 from services.orders.settings import Settings
 from services.orders.steps import Moment, Waits, evidence_gap_s, next_look_at

@@ -15,9 +15,9 @@ from libs.broker.reports import Quote
 from libs.common.messages.vocabulary import CloseReason, OrderStatus, Protection, Settlement, TradeStatus
 from libs.market import products
 from services.orders import asking, concerns, expiring, lifecycle
+from services.orders.contract import Beside
 from services.orders.expiring import Phase, Truth
 from services.orders.plan import next_step
-from services.orders.repairing import Beside
 from services.orders.steps import EndAction, FailClose, Moment, Wait
 from services.orders.trade import ActionState, View
 from tests.unit.orders.views import NOW, a_report, protected

@@ -12,8 +12,9 @@ import pytest
 
 from libs.common.messages.vocabulary import CloseReason, EntryType, Finding, OrderRole, OrderStatus, Protection
 from services.orders import concerns, deciding, lifecycle, repairing
+from services.orders.contract import Beside
 from services.orders.plan import is_running, next_step
-from services.orders.repairing import Beside, Standing
+from services.orders.repairing import Standing
 from services.orders.steps import GiveUpEntry, LookAgain, Moment, ResendEntry, Wait
 from services.orders.trade import Action, ActionKind, ActionState, View
 from tests.unit.orders.test_repairing import known, looked, resting, sale

@@ -23,12 +23,12 @@ from libs.broker.orders import OrderReport, OrderStatus
 from libs.common.clock import ManualClock
 from libs.common.messages.vocabulary import CloseReason, EntryType, Protection, TradeStatus
 from services.orders import asking, deciding, lifecycle, publishing, talk
+from services.orders.contract import Beside
 from services.orders.deps import Deps
 from services.orders.evidence import Known, KnownOrder
 from services.orders.lifecycle import ALLOWED
 from services.orders.plan import is_running, next_step
 from services.orders.reading import reports_of
-from services.orders.repairing import Beside
 from services.orders.steps import Cancel, Moment, Send, Step, Talk, Wait, Waits
 from services.orders.store import Loaded
 from services.orders.trade import ActionState, View

@@ -9,7 +9,7 @@ from typing import Any
 from libs.broker.orders import OrderReport, OrderSide
 from libs.broker.reports import PastTrade
 from services.orders import past
-from services.orders.past import OurFill
+from services.orders.contract import OurFill
 
 OCC = "SPY261218C00650000"
 TUESDAY, WEDNESDAY, THURSDAY = date(2026, 11, 17), date(2026, 11, 18), date(2026, 11, 19)

@@ -17,8 +17,9 @@ from libs.broker.reports import PositionReport
 from libs.common.messages.orders import RepairTrade
 from libs.common.messages.vocabulary import BrokerMode, CloseReason, Finding, Protection, TradeStatus
 from services.orders import asking, concerns, protecting, repairing
+from services.orders.contract import Beside
 from services.orders.plan import is_running, next_step
-from services.orders.repairing import Beside, Looked, Standing
+from services.orders.repairing import Looked, Standing
 from services.orders.steps import Inspect, Moment, Wait
 from services.orders.trade import ActionState, View
 from tests.unit.orders.views import NOW, OCC, filled, protected
