@@ -182,8 +182,12 @@ def is_repair(view: View) -> bool:
     if last is None or last.reason in (NOT_PLACED, NEVER_SENT):
         return False
     # Exits sent with their entry carry its tag; what the entry bought takes no exit down.
-    legs = (order for order in view.by_tag(last.tag) if order.role in BRACKET_ROLES)
-    return not any(order.cancel_at or order.filled_qty for order in legs)
+    legs = [order for order in view.by_tag(last.tag) if order.role in BRACKET_ROLES]
+    if any(order.filled_qty for order in legs):
+        return False
+    # One leg may be seen gone before the other, which we then take down: that is no less somebody else's doing.
+    by_itself = any(order.status is OrderStatus.CANCELLED and not order.cancel_at for order in legs)
+    return by_itself or not any(order.cancel_at for order in legs)
 
 
 def _rested(legs: list[Order], moment: Moment) -> bool:

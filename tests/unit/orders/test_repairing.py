@@ -16,6 +16,7 @@ from libs.broker.orders import OrderClass, OrderReport, OrderSide, OrderStatus, 
 from libs.broker.reports import PositionReport
 from libs.common.messages.orders import RepairTrade
 from libs.common.messages.vocabulary import BrokerMode, CloseReason, Finding, Protection, TradeStatus
+from libs.common.messages.vocabulary import OrderStatus as Status
 from services.orders import asking, concerns, protecting, repairing
 from services.orders.contract import Beside
 from services.orders.plan import is_running, next_step
@@ -208,6 +209,17 @@ def test_a_sell_of_contracts_beyond_ours_is_nobodys_business() -> None:
     view = known(filled(), looked(5, resting(qty=3)))
     assert view.trade.foreign_exit is None
     assert repairing.may_protect(view)
+
+
+@pytest.mark.parametrize("asked_of", [(), ("TAKE_PROFIT",), ("TAKE_PROFIT", "STOP_LOSS")])
+def test_exits_of_which_one_went_by_itself_are_looked_after_though_we_took_down_the_other(
+    asked_of: tuple[str, ...],
+) -> None:
+    view = protected()
+    for leg in view.live_bracket:
+        cancel_at = LATER if leg.role in asked_of else None
+        view = view.with_order(replace(leg, status=Status.CANCELLED, cancel_at=cancel_at))
+    assert protecting.is_repair(view) is (len(asked_of) < 2)
 
 
 # ── whole accounts ───────────────────────────────────────────────────────────────────────────────────────────────────
