@@ -193,7 +193,7 @@ async def test_a_connection_lost_during_commit_leaves_the_outcome_unknown(db: Da
 
 
 async def test_a_full_pool_refuses_within_its_time(house: TestDatabase) -> None:
-    async with house.opened(SERVICE, size=1, acquire_s=0.05) as db, db.for_user("ann"):
+    async with house.opened(SERVICE, size=1, acquire_s=0.5) as db, db.for_user("ann"):
         with pytest.raises(UpstreamUnavailable):
             async with db.for_user("bob"):
                 pytest.fail("two units on one connection")

@@ -57,6 +57,7 @@ from services.orders.accounts import settled_in
 from services.orders.deps import Deps
 from services.orders.settings import Settings
 from services.orders.steps import Waits
+from tests.integration.orders import keeping
 from tests.integration.orders.outside import Sim
 
 QUICK = Waits(
@@ -386,7 +387,7 @@ async def a_house(
     between the flows and the database.
     """
     async with contextlib.AsyncExitStack() as stack:
-        db = await stack.enter_async_context(database.opened("orders"))
+        db = await stack.enter_async_context(keeping.opened(database, "orders"))
         if wire is None:
             wire = await stack.enter_async_context(wired(simulator))
         http, sim = wire
