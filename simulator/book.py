@@ -125,6 +125,11 @@ class Account:
         self.cash -= quantity * price * multiplier
         return self.move(position_id, symbol, quantity, price * multiplier, at=at)
 
+    def charge(self, amount: Decimal) -> None:
+        """Take a cost, which no position bears."""
+        self.cash -= amount
+        self.realized -= amount
+
     def move(self, position_id: int, symbol: str, quantity: int, unit_value: Decimal, *, at: datetime) -> Decimal:
         """Change a position at a value per unit without touching cash; answer what it realized."""
         position = self.positions.get(symbol)

@@ -213,7 +213,11 @@ class Exchange:
         )
         self.note_realized(account, realized)
         amount = -signed * price * order.multiplier
-        self.record(account.id, "trade", order.security, quantity=signed, price=price, amount=amount)
+        commission = Decimal(self.toggles.commission_cents * quantity) / 100
+        account.charge(commission)
+        self.record(
+            account.id, "trade", order.security, quantity=signed, price=price, amount=amount, commission=commission
+        )
         if before * signed < 0:
             closed = min(abs(before), quantity)
             share = cost * closed / abs(before)

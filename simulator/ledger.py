@@ -34,7 +34,9 @@ def history(entries: list[Entry], kind: str | None, symbol: str | None) -> list[
         body: Entry = {"description": entry["symbol"], "quantity": float(entry["quantity"])}
         if entry["kind"] == "trade":
             shape = "Option" if len(entry["symbol"]) > 6 else "Equity"
-            body |= {"commission": 0.0, "price": float(entry["price"]), "symbol": entry["symbol"], "trade_type": shape}
+            commission = float(entry.get("commission", 0))
+            body |= {"commission": commission, "price": float(entry["price"]), "symbol": entry["symbol"]}
+            body["trade_type"] = shape
         else:
             body["option_type"] = entry["option_type"]
         row = {

@@ -30,6 +30,8 @@ class Toggles(BaseModel):
     modify_leg: Literal["refuse", "allow"] = "refuse"
     settlement: Literal["at_close", "overnight"] = "at_close"
     history: Literal["nightly", "at_once", "never"] = "nightly"
+    commission_cents: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """For each contract traded; the history tells it."""
     pending_buys: bool = False
     otoco_market: bool = False
     gtc_listed: bool = False

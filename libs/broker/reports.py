@@ -30,6 +30,7 @@ class PastTrade:
     qty: Decimal
     """Below zero is sold."""
     price: Decimal
+    commission_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,14 @@ def _past_trade(raw: wire.Raw) -> PastTrade:
         raise Unreadable("a trade of the history lacks its day, quantity or price")
     # Whose money moved which way is sure; whether a sale's quantity has a sign is not.
     is_sale = qty < 0 or (amount is not None and amount > 0)
-    return PastTrade(day=on, symbol=str(trade["symbol"]), qty=-abs(qty) if is_sale else qty, price=price)
+    return PastTrade(
+        day=on,
+        symbol=str(trade["symbol"]),
+        qty=-abs(qty) if is_sale else qty,
+        price=price,
+        # What was taken is a cost, whatever its sign.
+        commission_usd=abs(wire.decimal(trade.get("commission")) or Decimal(0)),
+    )
 
 
 def balances(answer: Answer) -> BalanceReport:

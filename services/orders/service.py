@@ -14,6 +14,7 @@ from libs.common.vault import Vault
 from services.orders import (
     counting,
     expiry,
+    fees,
     handlers_actions,
     handlers_audit,
     handlers_credentials,
@@ -81,6 +82,8 @@ def build(settings: Settings) -> Service:
             expiry.settle,
             stops.find,
             stops.look,
+            fees.find,
+            fees.read,
             kills.kill,
             handlers_signals.see_to,
             upkeep.forget,
@@ -124,4 +127,5 @@ async def _standing_jobs(deps: Deps) -> None:
     await recovery.plan_jobs(deps)
     await expiry.plan_jobs(deps)
     await stops.plan_jobs(deps)
+    await fees.plan_jobs(deps)
     await upkeep.plan_jobs(deps)

@@ -73,6 +73,8 @@ class Waits:
     repair_tries: int = 2
     expiry_look_s: float = 30.0
     """How often expiring trades are looked at."""
+    fees_look_s: float = 900.0
+    """Between two looks at whether the history tells the commissions of trades that are over."""
     settling_read_s: float = 60.0
     settling_last_s: float = 600.0
     exercised_alarm_s: float = 259_200.0

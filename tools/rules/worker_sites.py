@@ -28,6 +28,7 @@ WORKER_SITES: dict[str, frozenset[str]] = {
     "services/orders/marks.py": frozenset({"on_marks"}),
     "services/orders/handlers_queries.py": frozenset({"list_tracked"}),
     "services/orders/expiry.py": frozenset({"find", "_make_due", "plan_jobs"}),
+    "services/orders/fees.py": frozenset({"find", "plan_jobs"}),
     "services/orders/stops.py": frozenset({"find", "plan_jobs"}),
     "services/orders/recovery.py": frozenset({"recover", "watch", "plan_jobs"}),
     "services/orders/upkeep.py": frozenset({"forget", "plan_jobs"}),

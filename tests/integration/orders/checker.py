@@ -160,5 +160,7 @@ def _money(trade: dict[str, Any], ours: list[dict[str, Any]], corrections: list[
         assert trade["settled_qty"] + sold == trade["filled_qty"]
         assert not sold, "partly sold and partly settled: write down what it is worth"
         cash += trade["close_price"] * trade["settled_qty"] * trade["multiplier"]
-    final = trade["realized_pnl"] + sum((row["amount_usd"] for row in corrections), Decimal(0))
+    # What executions were worth; what the broker took for them is no order's.
+    learned = (row["amount_usd"] for row in corrections if row["kind"] != "fees")
+    final = trade["realized_pnl"] + sum(learned, Decimal(0))
     assert final == cash.quantize(Decimal("0.01"))

@@ -43,6 +43,7 @@ from libs.common.vault import Vault, new_key
 from libs.market.options import OccSymbol
 from services.orders import (
     expiry,
+    fees,
     handlers_actions,
     handlers_place,
     handlers_repairs,
@@ -80,6 +81,7 @@ QUICK = Waits(
     queue_settle_s=0.2,
     queue_poll_s=0.1,
     expiry_look_s=0.2,
+    fees_look_s=0.2,
     settling_read_s=0.2,
     settling_last_s=0.4,
     kill_look_s=0.2,
@@ -410,7 +412,8 @@ async def a_house(
             stack.push_async_callback(house.aclose)
             await _settle_in(house, otoco, nth_contract, quote)
             flows = (recovery.advance, recovery.recover, recovery.watch)
-            kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look, kills.kill, handlers_signals.see_to]
+            kinds = [*flows, expiry.find, expiry.settle, stops.find, stops.look, fees.find, fees.read, kills.kill]
+            kinds.append(handlers_signals.see_to)
             runner = JobRunner(db, [replace(job, lease_s=lease_s) for job in kinds], deps, poll_s=0.1)
             await recovery.plan_jobs(deps)
             await expiry.plan_jobs(deps)

@@ -157,6 +157,7 @@ const BY_KIND: Record<string, (text: string, data: Data) => Words> = {
   corporate_action: () => ({ icon: "alarm", tone: "bad" }),
   recovered: () => ({ icon: "alarm", tone: "wait", meaning: "It is kept and protected as a trade of its own." }),
   correction: () => ({ icon: "broker", tone: "money" }),
+  fees: () => ({ icon: "broker", isSmall: true }),
   ended: () => ({ icon: "broker", tone: "money" }),
 };
 
