@@ -98,9 +98,9 @@ def test_the_clock_is_open_by_default_and_can_be_moved_closed_and_scaled(trader:
     assert (clock()["date"], clock()["state"]) == ("2026-11-22", "open")
     trader.control("clock", session="calendar")
     assert (clock()["state"], clock()["next_state"], clock()["next_change"]) == ("closed", "premarket", "04:00")
-    trader.control("clock", now="2026-11-27T17:59:59Z", speed=60)
+    trader.control("clock", now="2026-11-27T17:56:00Z", speed=60)
     assert clock()["state"] == "open"
-    eventually(lambda: clock()["state"] == "postmarket")
+    eventually(lambda: clock()["state"] == "postmarket", within_s=15)
     trader.control("clock", session="closed", speed=1)
     assert clock()["state"] == "closed"
 
