@@ -39,19 +39,22 @@ _log = log.get(__name__)
 _AGE = METRICS.gauge("outbox_oldest_unpublished_seconds", "Age of the oldest fact that the bus has not acknowledged")
 _PUBLISHED = METRICS.counter("outbox_published_total", "Facts the bus acknowledged")
 
-# What is read beside the lock may be older than the lock: it is only measured and compared.
-_LOCK = """
-select pg_try_advisory_xact_lock(hashtextextended('bookend.relay.' || $1, 0)) as ours,
-       set_config('idle_in_transaction_session_timeout', '10s', true),
-       (select extract(epoch from clock_timestamp() - occurred_at)::float8
-        from {schema}.outbox where published_at is null order by id limit 1) as oldest_s,
-       (select epoch from {schema}.relay_state) as epoch
+# What is read beside the lock may be older than the lock: another relay's last turn may be read once more, and the bus
+# drops what it has by its id. Without the lock nothing is read.
+_TURN = """
+with turn as materialized (
+    select pg_try_advisory_xact_lock(hashtextextended('bookend.relay.' || $2, 0)) as ours,
+           set_config('idle_in_transaction_session_timeout', '10s', true)
+)
+select turn.ours, (select epoch from {schema}.relay_state) as epoch, waiting.*,
+       extract(epoch from clock_timestamp() - waiting.occurred_at)::float8 as age_s
+from turn left join lateral (
+    select {columns} from {schema}.outbox where published_at is null and turn.ours order by id limit $1
+) as waiting on true
 """
 
-_READ = """
-select id, occurred_at, fact_id, subject, username, key, key_version, correlation_id, causation_id, data
-from {schema}.outbox where published_at is null order by id limit $1
-"""
+_READ = "select {columns} from {schema}.outbox where published_at is null order by id limit $1"
+_COLUMNS = "id, occurred_at, fact_id, subject, username, key, key_version, correlation_id, causation_id, data"
 
 _MARK = """
 update {schema}.outbox set published_at = clock_timestamp() where id = any($1) and occurred_at between $2 and $3
@@ -163,12 +166,13 @@ class Relay:
         """Publish one batch in one transaction. Raises: UpstreamUnavailable, OutcomeUnknown (published, not marked)."""
         # Its commit need not wait for the disk: a mark that the server forgets makes a fact published twice.
         async with self._db.for_worker(waits_for_disk=False) as unit:
-            (state,) = await unit.fetch(_LOCK.format(schema=unit.schema), self._service)
-            if not state["ours"]:
+            found = await unit.fetch(_TURN.format(schema=unit.schema, columns=_COLUMNS), BATCH, self._service)
+            if not found[0]["ours"]:
                 return Turn(busy=True)
-            _AGE.set(state["oldest_s"] or 0)
-            await self._follow_epoch(unit, state["epoch"])
-            waiting = [Stored.of(record) for record in await unit.fetch(_READ.format(schema=unit.schema), BATCH)]
+            _AGE.set(found[0]["age_s"] or 0)
+            if await self._follow_epoch(unit, found[0]["epoch"]):
+                found = await unit.fetch(_READ.format(schema=unit.schema, columns=_COLUMNS), BATCH)
+            waiting = sorted((Stored.of(row) for row in found if row["id"] is not None), key=lambda one: one.place)
             acknowledged = await self._publish(waiting)
             if acknowledged:
                 days = [one.occurred_at for one in acknowledged]
@@ -201,16 +205,18 @@ class Relay:
             _log.info("relay_goes_on")
         return turn
 
-    async def _follow_epoch(self, unit: Unit, kept: datetime | None) -> None:
+    async def _follow_epoch(self, unit: Unit, kept: datetime | None) -> bool:
+        """Let every fact still kept wait again when EVENTS is another than it was; says whether that changed any."""
         epoch = await self._publisher.epoch()
         if kept == epoch:
-            return
+            return False
         await unit.fetch(_KEEP_EPOCH.format(schema=unit.schema), epoch)
         if kept is None:
-            return
+            return False
         await unit.fetch("select set_config('statement_timeout', $1, true)", f"{RESET_S:g}s")
         again = await unit.fetch(_RESET.format(schema=unit.schema), timeout_s=RESET_S)
         _log.warning("events_stream_is_new", was=kept.isoformat(), now=epoch.isoformat(), again=again[0][0])
+        return True
 
     async def _publish(self, waiting: Sequence[Stored]) -> list[Stored]:
         """Publish by key in order, many keys at once; returns what was acknowledged."""

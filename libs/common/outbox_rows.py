@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from libs.common import log
-from libs.common.errors import TooLarge
+from libs.common.errors import InvariantBroken, TooLarge
 from libs.common.ids import new_id
 from libs.common.messages.base import MAX_MESSAGE_BYTES, Envelope, Fact
 
@@ -18,15 +19,40 @@ if TYPE_CHECKING:
 _ENVELOPE_BYTES = 2048
 """Room left for what surrounds the data."""
 
-# One statement for all facts of a unit. The ids follow the order they were said in; the time is the database's.
-_STORE = """
-insert into {schema}.outbox
-    (fact_id, subject, username, key, key_version, correlation_id, causation_id, data)
-select fact_id, subject, username, key, key_version, correlation_id, causation_id, data
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
-    with ordinality as said (fact_id, subject, username, key, key_version, correlation_id, causation_id, data, place)
-order by place
-"""
+_COLUMNS = {
+    "fact_id": "text",
+    "subject": "text",
+    "username": "text",
+    "key": "text",
+    "key_version": "bigint",
+    "correlation_id": "text",
+    "causation_id": "text",
+    "data": "text",
+}
+
+
+@cache
+def _insert(schema: str, taken: int) -> str:
+    """Return one statement for all facts of a unit, its arguments numbered after those that are `taken`.
+
+    The ids follow the order they were said in; the time is the database's.
+    """
+    names = ", ".join(_COLUMNS)
+    arrays = ", ".join(f"${nth}::{kind}[]" for nth, kind in enumerate(_COLUMNS.values(), start=taken + 1))
+    return f"""
+    insert into {schema}.outbox ({names})
+    select {names} from unnest({arrays}) with ordinality as said ({names}, place)
+    order by place
+    """  # noqa: S608 - names of our own
+
+
+@cache
+def telling(sql: str, taken: int, *, schema: str) -> str:
+    """Return a statement that begins with `with` and also stores facts, whose `columns` follow its own arguments."""
+    head, begins, rest = sql.partition("with ")
+    if head.strip() or not begins:
+        raise InvariantBroken("only a statement that begins with `with` can carry facts")
+    return f"with told as ({_insert(schema, taken)}), {rest}"
 
 
 @dataclass(frozen=True)
@@ -98,8 +124,12 @@ class Stored:
 
 async def store(unit: Unit, said: Sequence[Emitted]) -> None:
     """Write what a unit said into its service's outbox."""
-    await unit.fetch(
-        _STORE.format(schema=unit.schema),
+    await unit.fetch(_insert(unit.schema, 0), *columns(said))
+
+
+def columns(said: Sequence[Emitted]) -> list[list[Any]]:
+    """Return the arguments that stand for what was said."""
+    return [
         [one.fact_id for one in said],
         [one.subject for one in said],
         [one.user for one in said],
@@ -108,4 +138,4 @@ async def store(unit: Unit, said: Sequence[Emitted]) -> None:
         [one.correlation_id for one in said],
         [one.causation_id for one in said],
         [one.data for one in said],
-    )
+    ]

@@ -14,7 +14,7 @@ claim by the database's time; a crash at any mark leaves stored state from which
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from libs.common.db import Unit
@@ -125,23 +125,28 @@ def _begin(deps: Deps, step: Question, loaded: Loaded, ahead: Ahead) -> None:
 
 async def take_over(deps: Deps, trade_id: str, username: str) -> datetime | None:
     """Claim a trade and drive it; when somebody else does, returns when their claim ends at the latest."""
-    lease_s = deps.settings.lease_s
-    ends = deps.clock.monotonic() + lease_s
+    ends = deps.clock.monotonic() + deps.settings.lease_s
     async with deps.db.for_user(username) as unit:
         try:
             loaded = await store.lock_view(unit, trade_id)
         except NotFound:
             return None
-        run = await store.claim(unit, trade_id, lease_s)
-        if run is None:
-            return (loaded.view.flow.claimed_until or loaded.now) + timedelta(milliseconds=10)
-        first = await first_turn(unit, deps, loaded, loaded.view, ends)
-    return await drive(deps, Claim(trade_id, username, run, ends, first))
+        claim = await begin(unit, deps, loaded, loaded.view, ends)
+        if claim is None:
+            return loaded.view.flow.claim_ends(loaded.now)
+    return await drive(deps, claim)
 
 
-async def first_turn(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: float) -> Turn:
-    """Store `view`, decide and mark the first call in the transaction that claimed the trade."""
-    return await _next(_Scene(deps, unit, loaded, deps.moment(loaded), ends), view, 0.0)
+async def begin(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: float) -> Claim | None:
+    """Claim a locked trade, store `view`, decide and mark the first call; None when somebody else drives it.
+
+    Claims are changed under the trade's lock only, so what was loaded under it says whether one can be taken.
+    """
+    flow = loaded.view.flow.claimed(loaded.now)
+    if flow is None:
+        return None
+    first = await _next(_Scene(deps, unit, loaded, deps.moment(loaded), ends), replace(view, flow=flow), 0.0)
+    return Claim(view.trade.id, view.trade.username, flow.run, ends, first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from services.orders import (
     talk,
 )
 from services.orders.deps import Deps
-from services.orders.flow import JOB, Claim, drive, first_turn
+from services.orders.flow import JOB, Claim, begin, drive
 from services.orders.plan import is_running
 from services.orders.steps import Moment
 from services.orders.store import Loaded
@@ -175,12 +175,7 @@ async def _claimed(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: flo
     """Take the flow when something runs now, and store what is asked with what comes first of it."""
     if view.running is None or view.running == loaded.view.running:
         return None
-    trade = view.trade
-    run = await store.claim(unit, trade.id, deps.settings.lease_s)
-    if run is None:
-        return None
-    first = await first_turn(unit, deps, loaded, view, ends)
-    return Claim(trade.id, trade.username, run, ends, first)
+    return await begin(unit, deps, loaded, view, ends)
 
 
 async def _plan_next(unit: Unit, deps: Deps, loaded: Loaded, view: View, *, claimed: bool) -> None:

@@ -38,11 +38,11 @@ async def save(unit: Unit, before: View | None, after: View, moment: Moment, *, 
     after = replace(after, key_version=before.key_version + len(facts))
     if after == before and not wrong and lease_s is None:
         return after
-    await store.write(unit, before, after, concerns=wrong, lease_s=lease_s)
     unit.emit(*facts)
-    _measure(before.trade, after)
     for change in wrong:
         _tell(unit, after, change)
+    await store.write(unit, before, after, concerns=wrong, lease_s=lease_s)
+    _measure(before.trade, after)
     known = {one.kind: one for one in after.concerns}
     for change in wrong:
         known.pop(change.concern.kind, None)

@@ -127,7 +127,7 @@ with wrote_trade as (
     where v.trade_id = $4
 ), wrote_flow as (
     update orders.flows f
-    set claimed_until = case when $9::float8 <= 0 then null
+    set run = $19, claimed_until = case when $9::float8 <= 0 then null
         else clock_timestamp() + make_interval(secs => $9::float8) end
     where f.trade_id = $4 and $9::float8 is not null
 ), wrote_marks as (
@@ -159,7 +159,7 @@ async def write(
     concerns: tuple[Change, ...] = (),
     lease_s: float | None = None,
 ) -> None:
-    """Write what differs, in one statement. `lease_s` extends the claim from now; 0 gives it back."""
+    """Write what differs and what the unit said, in one statement. `lease_s` extends the claim from now; 0 ends it."""
     trade = after.trade
     known_orders = {} if before is None else {order.id: order for order in before.orders}
     known_actions = {} if before is None else {action.id: action for action in before.actions}
@@ -167,7 +167,7 @@ async def write(
     acted = [action for action in after.actions if known_actions.get(action.id) != action]
     same_orders = before is not None and orders_of(before) == orders_of(after)
     public = None if same_orders else orjson.dumps([o.model_dump(mode="json") for o in orders_of(after)]).decode()
-    await unit.json(
+    await unit.write(
         _WRITE,
         None if before is not None and before.trade == trade else rows.write(rows.values(trade)),
         rows.write([rows.values(order) for order in moved]),
@@ -187,6 +187,7 @@ async def write(
         None if trade.naked_since is None else trade.naked_since.isoformat(),
         str(trade.naked_s),
         rows.write([rows.values(one) for one in after.corrections[len(before.corrections) if before else 0 :]]),
+        after.flow.run,
     )
 
 
@@ -243,19 +244,3 @@ async def insert_trade(unit: Unit, view: View, context: dict[str, Any], *, lease
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-# ── claims ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_CLAIM = """
-update orders.flows
-set run = run + 1, claimed_until = clock_timestamp() + make_interval(secs => $2::float8)
-where trade_id = $1 and (claimed_until is null or claimed_until <= clock_timestamp())
-returning run::text
-"""
-
-
-async def claim(unit: Unit, trade_id: str, lease_s: float) -> int | None:
-    """Take the trade's flow for a while; None when somebody else has it. The trade's row is locked first."""
-    found = await unit.json(_CLAIM, trade_id, lease_s)
-    return None if found is None else int(found)
