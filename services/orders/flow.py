@@ -142,9 +142,10 @@ async def begin(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: float)
 
     Claims are changed under the trade's lock only, so what was loaded under it says whether one can be taken.
     """
-    flow = loaded.view.flow.claimed(loaded.now)
-    if flow is None:
+    held = loaded.view.flow
+    if held.claim_ends(loaded.now) is not None:
         return None
+    flow = replace(held, run=held.run + 1)
     first = await _next(_Scene(deps, unit, loaded, deps.moment(loaded), ends), replace(view, flow=flow), 0.0)
     return Claim(view.trade.id, view.trade.username, flow.run, ends, first)
 

@@ -37,11 +37,9 @@ from services.orders import (
     limits,
     modes,
     requests,
-    saving,
     signals,
     store,
     store_evidence,
-    store_kills,
     store_requests,
     store_signals,
 )
@@ -50,7 +48,6 @@ from services.orders.checks import Terms
 from services.orders.deps import Deps
 from services.orders.flow import JOB, Claim, drive
 from services.orders.preferences import TradingSettings
-from services.orders.steps import Moment
 from services.orders.store_requests import Account, Request, Standing
 from services.orders.trade import Event, Trade, View
 
@@ -121,11 +118,12 @@ async def _intent(asked: _Asked, terms: Terms, deps: Deps) -> tuple[Claim, View]
             taken = (await store_requests.opening(unit, ctx.user, command.idempotency_key)).request
             assert taken is not None
             return taken
-        if await store_kills.is_engaged(unit, ctx.user):
+        admission = await store_requests.admit(unit, account)
+        if admission.is_killed:
             raise KillSwitchOn(killing.KILLED)
-        standing = await store_requests.standing(unit, account, str(terms.contract), day=terms.day, fresh=terms.fresh)
-        if standing is None:
+        if not admission.has_account:
             raise NotFound(f"account {account.account_id} is gone")
+        standing = await store_requests.standing(unit, account, str(terms.contract), day=terms.day, fresh=terms.fresh)
         if ctx.deadline_at is not None and standing.now >= ctx.deadline_at:
             raise Expired("the deadline had passed before the order was placed")
         settings = _still_allowed(asked, terms, standing)
@@ -152,9 +150,8 @@ async def _intent(asked: _Asked, terms: Terms, deps: Deps) -> tuple[Claim, View]
             others = (await store_evidence.known(unit, view, base.venue_at)).holdings
             base = replace(base, held_by_others=others.get(trade.occ_symbol, 0))
         view = replace(view, orders=evidence.based(view, orders, base))
-        await store.insert_trade(unit, view, capsule_of(command, terms.quote), lease_s=lease_s)
-        view = await saving.save(unit, None, view, Moment(standing.now))
-        await store_requests.name_trade(unit, ctx.user, command.idempotency_key, trade_id)
+        capsule = capsule_of(command, terms.quote)
+        view = await store.insert_trade(unit, view, capsule, key=command.idempotency_key, lease_s=lease_s)
         await store_signals.begin(unit, asked.bound, trade_id)
         # Should this process die now, somebody looks when its claim is over.
         due_at = standing.now + timedelta(seconds=lease_s + 0.1)

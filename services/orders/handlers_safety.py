@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.errors import AppError, ContractInUse, KillSwitchOn, NotFound, UpstreamUnavailable
+from libs.common.errors import AppError, ContractInUse, KillSwitchOn, UpstreamUnavailable
 from libs.common.handlers import Context, answers
 from libs.common.messages.safety import (
     CheckTrade,
@@ -54,11 +54,7 @@ async def _checked(query: CheckTrade, ctx: Context, deps: Deps) -> TradeCheck:
     broker = deps.broker(account.broker_mode, account.account_id, account.token_ciphertext)
     terms = await checks.terms_of(query, settings, broker, deps, previews=False)
     async with deps.db.for_user(ctx.user) as unit:
-        standing = await store_requests.standing(
-            unit, account, str(terms.contract), day=terms.day, fresh=terms.fresh, locks=False
-        )
-    if standing is None:
-        raise NotFound(f"account {account.account_id} is gone")
+        standing = await store_requests.standing(unit, account, str(terms.contract), day=terms.day, fresh=terms.fresh)
     uses = tuple(limits.uses(settings, standing.exposure, terms.wanted(query)))
     refusals: list[AppError] = [use.refusal() for use in uses if use.exceeded]
     if opening.is_killed:

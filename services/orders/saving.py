@@ -25,11 +25,8 @@ KILL = "kill"
 """The job of one user's kill switch."""
 
 
-async def save(unit: Unit, before: View | None, after: View, moment: Moment, *, lease_s: float | None = None) -> View:
+async def save(unit: Unit, before: View, after: View, moment: Moment, *, lease_s: float | None = None) -> View:
     """Store what changed and tell it; returns the view as stored. The trade's row is locked by this unit."""
-    if before is None:
-        await store.write(unit, None, after, lease_s=lease_s)
-        return replace(after, events=())
     while (order := recovering.surfaced(before, after)) is not None:
         after = await _recovered(unit, recovering.parted(before, after, order, new_id=new_id, now=moment.now), moment)
     after = publishing.raised(before, after)
@@ -65,7 +62,7 @@ def _measure(old: Trade, after: View) -> None:
 async def _recovered(unit: Unit, found: recovering.Recovered, moment: Moment) -> View:
     """Store the trade that holds what surfaced, with whatever must make room for its sale."""
     held, trade = found.held, found.held.trade
-    await store.insert_trade(unit, found.born, {}, lease_s=0.0)
+    await store.insert_trade(unit, found.born, {}, key=None, lease_s=0.0)
     if await store_contract.is_in_use(unit, trade):
         held = recovering.to_be_sold(held, action_id=new_id(), now=moment.now)
         for other_id in await store_contract.ask_entries_away(unit, trade):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -153,7 +153,7 @@ select ''
 
 async def write(
     unit: Unit,
-    before: View | None,
+    before: View,
     after: View,
     *,
     concerns: tuple[Change, ...] = (),
@@ -161,15 +161,14 @@ async def write(
 ) -> None:
     """Write what differs and what the unit said, in one statement. `lease_s` extends the claim from now; 0 ends it."""
     trade = after.trade
-    known_orders = {} if before is None else {order.id: order for order in before.orders}
-    known_actions = {} if before is None else {action.id: action for action in before.actions}
+    known_orders = {order.id: order for order in before.orders}
+    known_actions = {action.id: action for action in before.actions}
     moved = [order for order in after.orders if known_orders.get(order.id) != order]
     acted = [action for action in after.actions if known_actions.get(action.id) != action]
-    same_orders = before is not None and orders_of(before) == orders_of(after)
-    public = None if same_orders else orjson.dumps([o.model_dump(mode="json") for o in orders_of(after)]).decode()
+    public = None if orders_of(before) == orders_of(after) else _public(after)
     await unit.write(
         _WRITE,
-        None if before is not None and before.trade == trade else rows.write(rows.values(trade)),
+        None if before.trade == trade else rows.write(rows.values(trade)),
         rows.write([rows.values(order) for order in moved]),
         rows.write([rows.values(action) for action in acted]),
         trade.id,
@@ -186,9 +185,14 @@ async def write(
         publishing.list_doc(after),
         None if trade.naked_since is None else trade.naked_since.isoformat(),
         str(trade.naked_s),
-        rows.write([rows.values(one) for one in after.corrections[len(before.corrections) if before else 0 :]]),
+        rows.write([rows.values(one) for one in after.corrections[len(before.corrections) :]]),
         after.flow.run,
     )
+
+
+def _public(view: View) -> str:
+    """Word the broker orders as outsiders see them."""
+    return orjson.dumps([order.model_dump(mode="json") for order in orders_of(view)]).decode()
 
 
 def _is_watched(view: View) -> bool:
@@ -204,8 +208,12 @@ def _concern_row(view: View, change: Change) -> dict[str, Any]:
 _INSERT = """
 with made as (
     insert into orders.trades select r.* from jsonb_populate_record(null::orders.trades, $1::text::jsonb) r
+), ordered as (
+    insert into orders.broker_orders
+    select r.* from jsonb_populate_recordset(null::orders.broker_orders, $12::text::jsonb) r
 ), viewed as (
-    insert into orders.trade_views (trade_id, username, account_name) values ($2, $3, $4)
+    insert into orders.trade_views (trade_id, username, account_name, orders, changed_at, doc)
+    values ($2, $3, $4, $13::text::jsonb, clock_timestamp(), $14)
 ), marked as (
     insert into orders.marks (trade_id, username, ticker) values ($2, $3, $5)
 ), flowing as (
@@ -217,13 +225,22 @@ with made as (
          delta_at_entry, iv_at_entry, captured_at)
     values ($2, $3, $7::text::jsonb, $8::text::jsonb, $9::text::jsonb, $10::text::numeric, $11::text::numeric,
             clock_timestamp())
+), noted as (
+    insert into orders.timeline (trade_id, username, kind, actor, text, data, correlation_id)
+    select $2, $3, e->>'kind', e->>'actor', e->>'text', e->'data', $16
+    from jsonb_array_elements($15::text::jsonb) e
+), named as (
+    update orders.idempotency set trade_id = $2 where username = $3 and key = $17
 )
 select ''
 """
 
 
-async def insert_trade(unit: Unit, view: View, context: dict[str, Any], *, lease_s: float) -> None:
-    """Make a trade with everything beside it, claimed by the caller as run 1; its orders come by `write`."""
+async def insert_trade(unit: Unit, view: View, context: dict[str, Any], *, key: str | None, lease_s: float) -> View:
+    """Make a trade that is open, with everything beside it, claimed by the caller as run 1; returns it as stored.
+
+    `key` is the reserved one of the request it came by, which names the trade from now on.
+    """
     trade = view.trade
     await unit.json(
         _INSERT,
@@ -238,8 +255,15 @@ async def insert_trade(unit: Unit, view: View, context: dict[str, Any], *, lease
         rows.write(context.get("order_book_state")),
         _text(context.get("delta_at_entry")),
         _text(context.get("iv_at_entry")),
+        rows.write([rows.values(order) for order in view.orders]),
+        _public(view),
+        publishing.list_doc(view),
+        rows.write([rows.values(event) for event in view.events]),
+        log.correlation_id.get(),
+        key,
     )
     unit.lock_taken(trade.id)
+    return replace(view, events=())
 
 
 def _text(value: Any) -> str | None:

@@ -111,8 +111,24 @@ async def answered(unit: Unit, username: str, key: str) -> None:
     await unit.json(_ANSWERED, username, key)
 
 
-_LOCK_ACCOUNT = """
-select account_key from orders.credentials where account_key = $1 and token_ciphertext is not null for update
+# The switch before the account, and that only where the switch lets anybody in. What comes of it is read from the
+# locked rows alone; everything else is read by a later statement, which sees what was waited for. A switch that this
+# very statement made is not seen by it, and was never touched. What follows in the unit are the same few statements
+# each time, so their plans are made once instead of for each of their first uses.
+_ADMIT = """
+with made as (
+    insert into orders.kill_switches (username) values ($1) on conflict do nothing
+), switch as materialized (
+    select engaged from orders.kill_switches where username = $1 for share
+), account as materialized (
+    select account_key from orders.credentials
+    where account_key = $2 and token_ciphertext is not null and not coalesce((select engaged from switch), false)
+    for update
+)
+select json_build_array(
+    coalesce((select engaged from switch), false), exists (select from account),
+    set_config('plan_cache_mode', 'force_generic_plan', true)
+)::text
 """
 
 # An entry on its way counts as one that is unknown: it may yet become one, when others were let in beside it.
@@ -169,15 +185,28 @@ class Standing:
     settings: dict[str, Any]
 
 
-async def standing(
-    unit: Unit, account: Account, occ_symbol: str, *, day: str, fresh: Freshness, locks: bool = True
-) -> Standing | None:
-    """Lock the account's row, so that limits are read and the intent written by one at a time; None when it is gone.
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether an entry may be stored at all."""
 
-    `day` is the venue's in New York. Without `locks` it is a look that nothing is decided by.
+    is_killed: bool
+    has_account: bool
+
+
+async def admit(unit: Unit, account: Account) -> Admission:
+    """Keep the kill switch as it is, and let limits be read and intents be written by one at a time, until this ends.
+
+    Whoever engages the switch waits for the unit; so an entry is stored before that, or not at all.
     """
-    if locks and await unit.json(_LOCK_ACCOUNT, account.account_key) is None:
-        return None
+    is_killed, has_account, _ = rows.loads(await unit.json(_ADMIT, account.username, account.account_key) or b"")
+    return Admission(is_killed, has_account)
+
+
+async def standing(unit: Unit, account: Account, occ_symbol: str, *, day: str, fresh: Freshness) -> Standing:
+    """Read how an account stands: what nothing is decided by, unless it was locked by `admit`.
+
+    `day` is the venue's in New York.
+    """
     raw = await unit.json(_EXPOSURE, account.broker_mode, account.account_id, occ_symbol, account.username, day)
     found = rows.loads(raw or b"{}")
     exposure = Exposure(
@@ -188,14 +217,6 @@ async def standing(
     )
     now = datetime.fromisoformat(found["now"])
     return Standing(now, found["contract_in_use"], exposure, found["settings"] or {})
-
-
-_NAME = "update orders.idempotency set trade_id = $3 where username = $1 and key = $2 returning key"
-
-
-async def name_trade(unit: Unit, username: str, key: str, trade_id: str) -> None:
-    """Let a key name the trade it made, once that is there."""
-    await unit.json(_NAME, username, key, trade_id)
 
 
 _TRADE_OF_ORDER = """

@@ -276,10 +276,6 @@ class Flow:
     run: int = 0
     claimed_until: datetime | None = None
 
-    def claimed(self, now: datetime) -> Flow | None:
-        """Return the flow taken as a new run, None when somebody else has it. The trade's row is locked."""
-        return None if self.claim_ends(now) else Flow(run=self.run + 1, claimed_until=self.claimed_until)
-
     def claim_ends(self, now: datetime) -> datetime | None:
         """Return when the present claim is surely over; None when nobody drives."""
         held = self.claimed_until is not None and self.claimed_until > now

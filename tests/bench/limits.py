@@ -28,7 +28,7 @@ from libs.common.messages.orders import PlaceTrade
 from libs.common.vault import Vault
 from libs.market import calendar
 from libs.market.options import OccSymbol
-from services.orders import checks, limits, sights, store_accounts, store_kills, store_requests, talk
+from services.orders import checks, limits, sights, store_accounts, store_requests, talk
 from services.orders.checks import Terms
 from services.orders.deps import Deps
 from services.orders.preferences import TradingSettings
@@ -112,9 +112,8 @@ async def _under_lock(stands: _Stands) -> tuple[float, float]:
 
     async def with_limits() -> None:
         async with stands.db.for_user(stands.account.username) as unit:
-            assert not await store_kills.is_engaged(unit, stands.account.username)
+            assert not (await store_requests.admit(unit, stands.account)).is_killed
             found = await store_requests.standing(unit, stands.account, "none", day=day, fresh=fresh)
-            assert found is not None
             assert len(found.exposure.open) == BOOK
             limits.check(TradingSettings.model_validate(found.settings), found.exposure, wanted)
 
