@@ -9,18 +9,16 @@ once unless the caller says that it is idempotent. Reads are repeated inside the
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-from collections.abc import Mapping
 from enum import Enum
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
-import httpx
+from aiohttp import ClientConnectorError, ClientError
 
 from libs.common.errors import AppError, OutcomeUnknown, UpstreamError, UpstreamUnavailable
 from libs.common.http_call import OPEN_GATE, Answer, BeforeSend, Call, Gate, OpenGate, Parser, Unreadable
 from libs.common.http_limits import retry_after_s
+from libs.common.http_wire import AskedAgain, NotWritten, Progress, Wire
 
 __all__ = ["OPEN_GATE", "Answer", "Call", "Gate", "HttpClient", "OpenGate", "Parser", "Unreadable"]
 
@@ -32,15 +30,8 @@ CONNECT_TIMEOUT_S: Final = 3.0
 KEEPALIVE_S: Final = 30.0
 FIRST_PAUSE_S: Final = 0.1
 
-_NEVER_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
-_LIBRARY: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError, TimeoutError)
-"""Everything httpx can raise; a test walks its tree."""
+_UNCONNECTED: Final = (ClientError, NotWritten, OSError, TimeoutError)
+"""What ends an attempt before its first byte. Everything else is our own mistake, or said by `before_send`."""
 _UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a parser raises when an answer is not what it expected."""
 
@@ -57,31 +48,6 @@ class _Failed(Exception):
         self.ending, self.detail, self.wait_s = ending, detail, wait_s
 
 
-class _Progress:
-    """How far an attempt got, from the transport's own events; `before_send` runs right before the first byte."""
-
-    __slots__ = ("before_send", "begun", "head_sent", "observed")
-
-    def __init__(self, before_send: BeforeSend | None = None) -> None:
-        self.observed = self.begun = self.head_sent = False
-        self.before_send = before_send
-
-    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        self.observed = True
-        if event.endswith("send_request_headers.started"):
-            if self.before_send is not None:
-                await self.before_send()
-            self.begun = True
-        elif event.endswith("send_request_headers.complete"):
-            self.head_sent = True
-
-    def proves_not_sent(self, error: BaseException) -> bool:
-        """Say whether the error came before the first byte: by its kind, or because the transport never began."""
-        if isinstance(error, httpx.LocalProtocolError):
-            return self.observed and not self.head_sent
-        return not self.begun and (self.observed or isinstance(error, _NEVER_SENT))
-
-
 class HttpClient:
     """A pool of kept-alive connections, shared by a whole process. Close it, or use it as a context manager."""
 
@@ -92,22 +58,12 @@ class HttpClient:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         keepalive_s: float = KEEPALIVE_S,
         first_pause_s: float = FIRST_PAUSE_S,
-        transport: httpx.AsyncBaseTransport | None = None,
+        wire: Wire | None = None,
     ) -> None:
-        """Take no proxy or netrc from the environment and keep no cookie: the pool serves every user's tokens."""
-        _silence_library_logs()
+        """Open nothing yet; `connect_timeout_s` is for waiting for a free connection too."""
         self._first_pause_s = first_pause_s
-        self._client = httpx.AsyncClient(
-            limits=httpx.Limits(
-                max_connections=max_connections,
-                max_keepalive_connections=max_connections,
-                keepalive_expiry=keepalive_s,
-            ),
-            timeout=httpx.Timeout(None, connect=connect_timeout_s, pool=connect_timeout_s),
-            transport=transport,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            trust_env=False,
-            follow_redirects=False,
+        self._wire = wire or Wire(
+            max_connections=max_connections, connect_timeout_s=connect_timeout_s, keepalive_s=keepalive_s
         )
 
     async def __aenter__(self) -> Self:
@@ -120,7 +76,7 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._wire.close()
 
     async def read(
         self, call: Call, parse: Parser[T], *, deadline_s: float, gate: Gate = OPEN_GATE, repeats: int = 2
@@ -201,22 +157,16 @@ class HttpClient:
         timeout_s: float | None,
         before_send: BeforeSend | None = None,
     ) -> T:
-        progress = _Progress(before_send)
+        progress = Progress(before_send)
         try:
             async with asyncio.timeout(timeout_s):
-                response = await self._client.request(
-                    call.method,
-                    call.url,
-                    headers=call.headers,
-                    params=call.query,
-                    data=call.form,
-                    json=call.json,
-                    extensions={"trace": progress.trace},
-                )
-        except _LIBRARY as error:
-            ending = _Ending.NOT_SENT if progress.proves_not_sent(error) else _Ending.UNKNOWN
-            raise _Failed(ending, f"{call.what}: {_reason(error)}") from error
-        answer = Answer(response.status_code, response.headers, response.content)
+                answer = await self._wire.exchange(call, progress)
+        except Exception as error:
+            if not progress.has_begun and not isinstance(error, _UNCONNECTED):
+                raise
+            ending = _Ending.UNKNOWN if progress.has_begun else _Ending.NOT_SENT
+            # Not its cause: the library's errors tell whole addresses and headers.
+            raise _Failed(ending, f"{call.what}: {_reason(error)}") from None
         gate.seen(answer)
         if answer.status == 429:
             wait_s = retry_after_s(answer.headers)
@@ -270,25 +220,14 @@ def _told_s(failed: _Failed) -> float:
     return 1.0 if failed.wait_s is None else failed.wait_s
 
 
-def _reason(error: BaseException) -> str:
-    """Name a library error without its text, which may hold an address."""
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
+def _reason(error: Exception) -> str:
+    """Name an error without its text, which may hold an address; our own say what happened."""
+    if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, ClientConnectorError):
         return "could not connect"
+    if isinstance(error, NotWritten):
+        return str(error)
+    if isinstance(error, AskedAgain):
+        return "the connection broke"
     return f"the connection failed ({type(error).__name__})"
-
-
-_LIBRARY_LOGGERS: Final = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
-
-
-def _above_info(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO
-
-
-def _silence_library_logs() -> None:
-    """Drop the libraries' request lines, which carry whole URLs and headers, at whatever level logging is set."""
-    for name in _LIBRARY_LOGGERS:
-        logger = logging.getLogger(name)
-        if _above_info not in logger.filters:
-            logger.addFilter(_above_info)

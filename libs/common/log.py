@@ -83,7 +83,7 @@ def setup(service: str, *, level: str = "INFO", form: str = "json") -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     # One line a request is the edge's business (metrics count them); clients of vendors would log whole addresses.
-    for noisy in ("uvicorn.error", "uvicorn.access", "httpx", "httpcore"):
+    for noisy in ("uvicorn.error", "uvicorn.access", "aiohttp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.http import HttpClient
+from tests.contract.recorded import close_all
 from tests.contract.venue import Venue
 from tests.simulator.process import SimulatorProcess
 
@@ -32,3 +33,10 @@ async def venue(simulator_url: str) -> AsyncIterator[Venue]:
         made = Venue(http, simulator_url, f"contract-{next(_tokens)}")
         yield made
         await made.clear()
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left_open() -> AsyncIterator[None]:
+    """Close what the scripts of a test opened."""
+    yield
+    await close_all()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import httpx
 import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -12,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from libs.broker.base import BrokerProvider, OrderStatus
 from libs.broker.tradier_stream import hints_of
 from libs.common.errors import UpstreamAuth, UpstreamUnavailable
-from tests.contract.recorded import PAYLOADS, Script, broker, response
+from tests.contract.recorded import PAYLOADS, Reply, Script, broker, response
 
 
 @asynccontextmanager
@@ -21,7 +20,7 @@ async def streaming(send: Callable[[ServerConnection], Awaitable[None]]) -> Asyn
     async with serve(send, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         body = orjson.dumps({"stream": {"url": f"ws://127.0.0.1:{port}", "sessionid": "s-1"}})
-        account = broker(lambda _request: httpx.Response(200, content=body))
+        account = broker(Script(Reply(200, body)))
         # The recorded broker speaks https; the stream of a test does not.
         session = account._session  # type: ignore[attr-defined]
         object.__setattr__(session, "base_url", "http://broker.test/v1")
@@ -80,12 +79,12 @@ async def test_a_caller_that_stops_listening_closes_the_connection() -> None:
 
 
 async def test_no_server_a_refused_token_and_an_address_in_the_clear_are_errors() -> None:
-    nowhere = Script(httpx.Response(200, content=b'{"stream":{"url":"wss://127.0.0.1:1","sessionid":"s"}}'))
+    nowhere = Script(Reply(200, b'{"stream":{"url":"wss://127.0.0.1:1","sessionid":"s"}}'))
     with pytest.raises(UpstreamUnavailable):
         await anext(broker(nowhere).events())
     with pytest.raises(UpstreamAuth):
         await anext(broker(Script(response("fault_invalid_token.json", 401))).events())
-    clear = Script(httpx.Response(200, content=b'{"stream":{"url":"ws://127.0.0.1:1","sessionid":"s"}}'))
+    clear = Script(Reply(200, b'{"stream":{"url":"ws://127.0.0.1:1","sessionid":"s"}}'))
     with pytest.raises(UpstreamUnavailable, match="not encrypted"):
         await anext(broker(clear).events())
 

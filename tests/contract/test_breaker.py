@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 
 from libs.broker.base import BrokerMode, BrokerProvider, Priority
@@ -15,7 +14,7 @@ from libs.common.errors import AppError, NotFound, OutcomeUnknown, UpstreamAuth,
 from libs.common.http import HttpClient
 from libs.common.http_limits import RateReading
 from libs.common.testing import eventually
-from tests.contract.recorded import ACCOUNT, TOKEN, Script, response
+from tests.contract.recorded import ACCOUNT, TOKEN, Reply, Script, Step, Trouble, response
 from tests.unit.broker.test_forms import LIMIT
 
 HOST = "https://broker.test/v1"
@@ -26,17 +25,17 @@ Called = Callable[[BrokerProvider], Awaitable[object]]
 class Broker:
     """One process's clients of two accounts at a broker that answers from a script."""
 
-    def __init__(self, *steps: httpx.Response | Exception, failures: int = 3, pause_s: float = LONG_S) -> None:
+    def __init__(self, *steps: Step, failures: int = 3, pause_s: float = LONG_S) -> None:
         self.script = Script(*steps)
         self.breakers = Breakers(failures, pause_s)
 
     def at(self, priority: Priority, account: str = ACCOUNT, budget: Budget = UNLIMITED) -> BrokerProvider:
-        http = HttpClient(transport=httpx.MockTransport(self.script), first_pause_s=0.0)
+        http = HttpClient(wire=self.script, first_pause_s=0.0)
         urls = dict.fromkeys(BrokerMode, HOST)
         factory = BrokerFactory(http, urls, budget, Deadlines(1.0, 1.0), breakers=self.breakers)
         return factory.get_broker(BrokerMode.TRADIER_SANDBOX, account, TOKEN).with_priority(priority)
 
-    def answers(self, *steps: httpx.Response | Exception) -> None:
+    def answers(self, *steps: Step) -> None:
         self.script.steps = list(steps)
 
     async def failing(self, calls: int, priority: Priority = Priority.POLL) -> None:
@@ -59,19 +58,19 @@ READS: dict[str, Called] = {
     "quotes": lambda broker: broker.quotes(["SPY"]),
     "preview": lambda broker: broker.preview(LIMIT),
 }
-BROKEN: dict[str, httpx.Response | Exception] = {
+BROKEN: dict[str, Step] = {
     "503": response("backend_down.txt", 503),
     "500": response("backend_down.txt", 500),
     "502 as a page": response("documentation_page.html", 502),
-    "no connection": httpx.ConnectError("refused"),
-    "no answer": httpx.ReadTimeout("slow"),
-    "a lost connection": httpx.ReadError("reset"),
+    "no connection": Trouble.REFUSED,
+    "no answer": Trouble.SILENT,
+    "a lost connection": Trouble.RESET,
 }
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 async def test_after_enough_failures_entries_and_polls_are_refused_unasked_and_told_until_when(
-    broken: httpx.Response | Exception,
+    broken: Step,
 ) -> None:
     broker = Broker(broken)
     await broker.failing(3)
@@ -90,7 +89,7 @@ async def test_after_enough_failures_entries_and_polls_are_refused_unasked_and_t
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 async def test_exits_cancels_and_their_reads_go_out_whatever_the_breaker_says(
-    broken: httpx.Response | Exception,
+    broken: Step,
 ) -> None:
     broker = Broker(broken)
     await broker.failing(3)
@@ -110,7 +109,7 @@ async def test_exits_cancels_and_their_reads_go_out_whatever_the_breaker_says(
     assert (await exits.place(LIMIT)).id == "257459"
 
 
-REFUSALS: dict[str, tuple[httpx.Response, type[AppError]]] = {
+REFUSALS: dict[str, tuple[Reply, type[AppError]]] = {
     "400": (response("refused_type.txt", 400), UpstreamRefused),
     "401 of the token": (response("fault_invalid_token.json", 401), UpstreamAuth),
     "401 by id": (response("unauthorized_account.txt", 401), NotFound),
@@ -121,7 +120,7 @@ REFUSALS: dict[str, tuple[httpx.Response, type[AppError]]] = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-async def test_what_the_broker_answers_is_no_failure(refusal: tuple[httpx.Response, type[AppError]]) -> None:
+async def test_what_the_broker_answers_is_no_failure(refusal: tuple[Reply, type[AppError]]) -> None:
     answer, ending = refusal
     broker = Broker(answer)
     for _ in range(5):
@@ -171,7 +170,7 @@ async def test_market_data_between_failures_does_not_hide_that_the_account_does_
 
 
 async def test_a_failing_exit_counts_too() -> None:
-    broker = Broker(httpx.ConnectError("refused"))
+    broker = Broker(Trouble.REFUSED)
     await broker.failing(3, Priority.EXIT)
     assert broker.until is not None
 

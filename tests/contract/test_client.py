@@ -7,7 +7,6 @@ from datetime import date
 from decimal import Decimal
 from urllib.parse import parse_qs
 
-import httpx
 import pytest
 
 from libs.broker.base import BrokerMode, CancelAnswer, OrderStatus, Priority
@@ -25,7 +24,7 @@ from libs.common.errors import (
 )
 from libs.common.http import HttpClient
 from libs.common.http_limits import RateReading
-from tests.contract.recorded import ACCOUNT, TOKEN, Script, broker, response
+from tests.contract.recorded import ACCOUNT, TOKEN, Reply, Request, Script, Step, Trouble, broker, response
 from tests.unit.broker.test_forms import LIMIT, OCO, OTOCO
 
 
@@ -34,7 +33,7 @@ async def test_an_order_is_posted_once_as_a_form_with_the_token() -> None:
     placed = await broker(script).place(LIMIT)
     (request,) = script.requests
     assert placed.id == "257459"
-    assert (request.method, request.url.path) == ("POST", f"/v1/accounts/{ACCOUNT}/orders")
+    assert (request.method, request.path) == ("POST", f"/v1/accounts/{ACCOUNT}/orders")
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["accept"] == "application/json"
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -59,21 +58,17 @@ async def test_an_order_is_posted_once_as_a_form_with_the_token() -> None:
         (response("placed.json", 302), OutcomeUnknown),
         (response("placed.json", 520), OutcomeUnknown),
         (response("fault_datastore.json", 200), OutcomeUnknown),
-        (httpx.Response(200, content=b'{"order":{"status":"ok"}}'), OutcomeUnknown),
-        (httpx.Response(200, content=b'{"order":'), OutcomeUnknown),
-        (httpx.Response(200, content=b""), OutcomeUnknown),
-        (httpx.ConnectError("refused"), UpstreamUnavailable),
-        (httpx.ConnectTimeout("slow"), UpstreamUnavailable),
-        (httpx.PoolTimeout("busy"), UpstreamUnavailable),
-        (httpx.ReadError("reset"), OutcomeUnknown),
-        (httpx.ReadTimeout("slow"), OutcomeUnknown),
-        (httpx.WriteError("reset"), OutcomeUnknown),
-        (httpx.RemoteProtocolError("disconnected"), OutcomeUnknown),
+        (Reply(200, b'{"order":{"status":"ok"}}'), OutcomeUnknown),
+        (Reply(200, b'{"order":'), OutcomeUnknown),
+        (Reply(200, b""), OutcomeUnknown),
+        (Trouble.REFUSED, UpstreamUnavailable),
+        (Trouble.RESET, OutcomeUnknown),
+        (Trouble.SILENT, OutcomeUnknown),
+        (Trouble.DROPPED, OutcomeUnknown),
+        (Trouble.NONSENSE, OutcomeUnknown),
     ],
 )
-async def test_every_write_ends_in_one_of_three_ways_and_is_sent_once(
-    step: httpx.Response | Exception, ending: type[AppError]
-) -> None:
+async def test_every_write_ends_in_one_of_three_ways_and_is_sent_once(step: Step, ending: type[AppError]) -> None:
     script = Script(step)
     for request in (LIMIT, OCO, OTOCO):
         with pytest.raises(AppError) as ended:
@@ -88,7 +83,7 @@ BODIES = [b"", b"{", b"[]", b'"text"', b'{"order":{"id":1,"status":"ok"}}', b"<h
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("status", [400, 401, 403, 429])
 async def test_a_refusing_status_is_a_refusal_whatever_its_body(status: int, body: bytes) -> None:
-    script = Script(httpx.Response(status, content=body))
+    script = Script(Reply(status, body))
     with pytest.raises((UpstreamRefused, UpstreamAuth, UpstreamUnavailable)) as ended:
         await broker(script).place(LIMIT)
     assert (type(ended.value) is UpstreamUnavailable) == (status == 429)
@@ -98,7 +93,7 @@ async def test_a_refusing_status_is_a_refusal_whatever_its_body(status: int, bod
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("status", [402, 404, 405, 409, 410, 422, 451, 500, 503, 504])
 async def test_any_other_status_leaves_an_order_unknown_whatever_its_body(status: int, body: bytes) -> None:
-    script = Script(httpx.Response(status, content=body))
+    script = Script(Reply(status, body))
     with pytest.raises(OutcomeUnknown):
         await broker(script).place(LIMIT)
     assert len(script.requests) == 1
@@ -126,7 +121,7 @@ async def test_the_last_check_comes_after_the_budget_and_can_stop_the_write() ->
         def observed(self, token: str, rate_class: RateClass, reading: RateReading) -> None:
             raise AssertionError("nothing was sent")
 
-    http = HttpClient(transport=httpx.MockTransport(script))
+    http = HttpClient(wire=script)
     factory = BrokerFactory(http, {BrokerMode.PAPER: "http://broker.test"}, budget=Budget())
     exits = factory.get_broker(BrokerMode.PAPER, ACCOUNT, TOKEN).with_priority(Priority.EXIT)
     with pytest.raises(InvalidInput):
@@ -161,7 +156,12 @@ async def test_each_call_names_its_class_and_hands_the_vendors_count_on() -> Non
         "profile": response("profile_one_account.json"),
         "1": response("cancel_ok.json"),
     }
-    http = HttpClient(transport=httpx.MockTransport(lambda request: answers[request.url.path.rsplit("/", 1)[1]]))
+
+    class ByPath(Script):
+        def step(self, request: Request) -> Step:
+            return answers[request.path.rsplit("/", 1)[1]]
+
+    http = HttpClient(wire=ByPath())
     factory = BrokerFactory(http, {BrokerMode.PAPER: "http://broker.test/v1/"}, budget=Budget())
     account = factory.get_broker(BrokerMode.PAPER, ACCOUNT, TOKEN)
     await account.orders()
@@ -235,31 +235,31 @@ async def test_an_unknown_order_is_not_found() -> None:
 
 
 async def test_a_cancel_is_repeated_and_stays_unknown_if_any_try_was_sent() -> None:
-    recovered = Script(httpx.ReadError("reset"), response("backend_down.txt", 500), response("cancel_ok.json"))
+    recovered = Script(Trouble.RESET, response("backend_down.txt", 500), response("cancel_ok.json"))
     assert await broker(recovered).cancel("257459") is CancelAnswer.REQUESTED
     assert {request.method for request in recovered.requests} == {"DELETE"}
-    lost = Script(httpx.ReadError("reset"), httpx.ConnectError("refused"))
+    lost = Script(Trouble.RESET, Trouble.REFUSED)
     with pytest.raises(OutcomeUnknown):
         await broker(lost).cancel("257459")
     assert len(lost.requests) == 3
-    never = Script(httpx.ConnectError("refused"))
+    never = Script(Trouble.REFUSED)
     with pytest.raises(UpstreamUnavailable):
         await broker(never).cancel("257459")
-    final = Script(httpx.ReadError("reset"), response("cancel_finalized_filled.txt", 400))
+    final = Script(Trouble.RESET, response("cancel_finalized_filled.txt", 400))
     assert await broker(final).cancel("257459") is CancelAnswer.ALREADY_FINAL
 
 
-def _page(first: int, count: int, meta: str = "") -> httpx.Response:
+def _page(first: int, count: int, meta: str = "") -> Reply:
     orders = ",".join(f'{{"id":{first + n},"status":"open","class":"option"}}' for n in range(count))
-    return httpx.Response(200, content=f'{{"orders":{{{meta}"order":[{orders}]}}}}'.encode())
+    return Reply(200, f'{{"orders":{{{meta}"order":[{orders}]}}}}'.encode())
 
 
 async def test_the_order_list_follows_pages_even_when_the_limit_is_cut_down_silently() -> None:
     script = Script(_page(1, 100), _page(101, 100), _page(201, 3))
     found = await broker(script).orders()
     assert [order.id for order in found] == [str(n) for n in range(1, 204)]
-    assert [request.url.params["page"] for request in script.requests] == ["1", "2", "3"]
-    assert {request.url.params["includeTags"] for request in script.requests} == {"true"}
+    assert [request.params["page"] for request in script.requests] == ["1", "2", "3"]
+    assert {request.params["includeTags"] for request in script.requests} == {"true"}
 
 
 async def test_a_page_number_that_is_ignored_ends_the_list() -> None:
@@ -298,7 +298,7 @@ async def test_many_symbols_are_one_request_by_form_and_few_by_address() -> None
     assert quotes["SPY261218C00650000"].is_delayed
     await sandbox.quotes([f"S{n:03d}" for n in range(300)])
     few, many = script.requests
-    assert (few.method, few.url.params["symbols"]) == ("GET", "SPY261218C00650000")
+    assert (few.method, few.params["symbols"]) == ("GET", "SPY261218C00650000")
     assert many.method == "POST"
     assert len(parse_qs(many.content.decode())["symbols"][0].split(",")) == 300
     assert await sandbox.quotes([]) == {}
@@ -308,7 +308,7 @@ async def test_many_symbols_are_one_request_by_form_and_few_by_address() -> None
 
 async def test_no_log_and_no_error_tells_the_token_or_the_query(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    for step in (response("backend_down.txt", 500), httpx.ReadError(f"https://x?token={TOKEN}")):
+    for step in (response("backend_down.txt", 500), Trouble.RESET):
         with pytest.raises(AppError) as ended:
             await broker(Script(step)).place(LIMIT)
         assert TOKEN not in str(ended.value)
@@ -334,7 +334,7 @@ async def test_a_budget_that_never_lets_through_ends_within_the_deadline() -> No
 
         def observed(self, token: str, rate_class: RateClass, reading: RateReading) -> None: ...
 
-    http = HttpClient(transport=httpx.MockTransport(Script(response("placed.json"))))
+    http = HttpClient(wire=Script(response("placed.json")))
     factory = BrokerFactory(http, {BrokerMode.PAPER: "http://broker.test"}, budget=Budget())
     factory = replace(factory, deadlines=replace(factory.deadlines, read_s=0.02, write_s=0.02))
     account = factory.get_broker(BrokerMode.PAPER, ACCOUNT, TOKEN)
