@@ -299,6 +299,17 @@ def test_what_others_lots_took_of_a_sale_is_a_purchase_nobody_sent(draft: Draft)
     assert findings(draft.picture()) == []
 
 
+def test_what_a_sale_beyond_the_holding_costs_is_told_once_it_is_bought_back(draft: Draft) -> None:
+    draft.orders[22] = ours("over", "CLOSE", 22) | {"sent_as": "foreign", "tag": "not-ours-22"}
+    draft.at_broker[22] = theirs(22, OVER, "sell_to_close")
+    draft.by_hand = frozenset({22})
+    draft.positions[OVER] = -2
+    draft.cash += 800
+    assert any("the broker's money" in one for one in findings(draft.picture()))
+    draft.incidents.append(incident("short", OVER, "over"))
+    assert findings(draft.picture()) == []
+
+
 def expired(draft: Draft, trade_id: str, broker_id: int, symbol: str, result: int) -> None:
     """Let a trade of two, bought at 4.00, expire in the money."""
     draft.orders[broker_id] = ours(trade_id, "ENTRY", broker_id)
