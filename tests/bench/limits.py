@@ -130,7 +130,7 @@ async def _at_broker(stands: _Stands, body: Json) -> tuple[float, float]:
 
     async def with_limits() -> None:
         terms: Terms = await checks.terms_of(wish, stands.settings, stands.broker, stands.deps, previews=True)
-        assert terms.objection is None
+        assert terms.objection is None, terms.objection
 
     async def without() -> None:
         now, within_s = stands.deps.clock.now(), stands.deps.settings.order_waits.base_s
