@@ -3,7 +3,7 @@
 1. A named order counts only when it can be the one: of this account and contract, the same sides and quantities, not
    older than the write, nobody else's by its tag or by our own rows.
 2. "None" counts only against a list that is to be trusted, and positions in which nothing is left that it could have
-   bought.
+   bought. What expired since leaves nothing to see: of it a person's word counts alone.
 3. Where contracts are missing, and nothing shown says how, two looks must agree on it. The write is then settled and
    they are noted as missing: nothing is sold in their place before everything is looked at again.
 4. A refusal says what was found, so that the next answer can be right.
@@ -12,10 +12,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from libs.broker.orders import OrderReport
 from libs.common.errors import IllegalTransition, InvalidInput
 from libs.common.messages.vocabulary import OrderRole, OrderStatus
+from libs.market.options import OccSymbol
 from services.orders import evidence, lifecycle
 from services.orders.evidence import Seen
 from services.orders.steps import Moment, evidence_gap_s
@@ -83,7 +85,7 @@ def check_none(view: View, looks: tuple[Seen, ...], moment: Moment) -> int:
         if doubt is not None:
             raise InvalidInput(f"{doubt}; ask again when the broker shows everything")
         change = evidence.beyond_others(view, first, seen, moment)
-        if change > 0 and _buys(view, tag):
+        if change > 0 and _buys(view, tag) and not _went_with_its_contract(view, seen, change):
             words = f"the account holds {change:f} of {view.trade.occ_symbol} more than is explained"
             raise InvalidInput(f"{words}; name the order that bought them")
         found_missing = _missing(view, tag, seen, moment)
@@ -100,6 +102,13 @@ def as_named(view: View, tag: str, report: OrderReport, by: Asker, moment: Momen
     text = f"{by.name} says that order {report.id} is it; checked at the broker"
     event = Event(kind="resolved", actor="user", text=text, data={"via": by.via, "tag": tag, "id": report.id})
     return evidence.adopted(view.noting(event), tag, report, moment.now)
+
+
+def _went_with_its_contract(view: View, seen: Seen, change: Decimal) -> bool:
+    """Say whether all that was sold beyond the holding expired: then no position tells whether it was bought back."""
+    contract = OccSymbol.parse(view.trade.occ_symbol)
+    is_gone = seen.today is not None and contract.expiry < seen.today and not seen.holding(str(contract)).qty
+    return is_gone and change == -view.held_qty
 
 
 def _buys(view: View, tag: str) -> bool:

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from libs.common.errors import IllegalTransition
+from libs.common.errors import IllegalTransition, InvalidInput
 from libs.common.ids import new_id
-from libs.common.messages.orders import CloseTrade
+from libs.common.messages.orders import CloseTrade, ResolveTrade
 from libs.common.testing import TestDatabase, eventually
 from libs.market.options import OccSymbol, OptionType
 from tests.integration.orders.checker import check
@@ -129,6 +129,47 @@ async def test_a_short_that_outlives_its_contract_ends_with_it_and_blocks_no_ent
     await expiring.pin("4.00", "4.20")
     await expiring.sim.control("clock", now=at(MONDAY, "10:00"))
     assert await expiring.protected()
+
+
+async def test_a_cover_without_an_answer_whose_contract_expired_is_ended_by_its_users_word(expiring: House) -> None:
+    await no_flatten(expiring)
+    trade = await holding(expiring, "100")
+    await expiring.fault("status_500", path=r"/orders$", times=1000)
+    [group] = [order for order in await expiring.sim.orders(expiring.account_id) if order["class"] == "oco"]
+    await expiring.happens("double_fill", order_id=group["id"])
+    await expiring.sync()
+    await expiring.until(trade["id"], status="CLOSED")
+
+    async def asked_in_vain() -> bool:
+        return any(o["role"] == "COVER" for o in (await expiring.trade(trade["id"]))["orders"])
+
+    await eventually(asked_in_vain)
+    await expiring.sim.control("price", symbol="AAPL", price="106.50")
+    await expiring.sim.control("clock", now=at(FRIDAY, "16:05"))
+    await expiring.sim.control("clock", now=at(MONDAY, "10:00"))
+
+    async def looked_at_in_vain() -> bool:
+        cover = (await expiring.trade(trade["id"]))["orders"][-1]
+        return cover["status"] == "UNKNOWN" and "New York day is over" in (cover["doubt"] or "")
+
+    await eventually(looked_at_in_vain, within_s=20)
+    assert await expiring.corrected(trade["id"]) == []
+
+    async def there_is_none() -> bool:
+        word = ResolveTrade(idempotency_key=new_id(), trade_id=trade["id"], broker_order_id=None)
+        try:
+            await expiring.ask(word)
+        except InvalidInput:
+            return False  # it may still arrive
+        return True
+
+    await eventually(there_is_none, every_s=0.1)
+
+    async def settled() -> list[dict[str, Any]]:
+        return await expiring.corrected(trade["id"])
+
+    assert len(await eventually(settled, within_s=20)) == 1
+    assert "short" not in await expiring.wrong(trade["id"])
 
 
 async def test_it_settles_until_the_broker_shows_how_it_ended(expiring: House) -> None:
