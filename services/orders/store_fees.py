@@ -21,7 +21,7 @@ select coalesce(json_agg(distinct jsonb_build_array(t.broker_mode || ':' || t.ac
 """
 _OF_ACCOUNT = f"""
 select coalesce(json_agg(found.id), '[]')::text from (
-    select t.id {_UNREAD} and t.broker_mode || ':' || t.account_id = $1 order by t.close_date limit {AT_ONCE}
+    select t.id {_UNREAD} and t.broker_mode || ':' || t.account_id = $1 order by random() limit {AT_ONCE}
 ) found
 """  # noqa: S608 - built of constants
 
@@ -32,5 +32,5 @@ async def unread_accounts(unit: Unit) -> list[tuple[str, str]]:
 
 
 async def unread(unit: Unit, account_key: str) -> list[str]:
-    """List the trades of an account whose commissions nobody has read, the first closed first."""
+    """List trades of an account whose commissions nobody has read, by chance: none keeps others waiting for good."""
     return [str(trade_id) for trade_id in rows.loads(await unit.json(_OF_ACCOUNT, account_key) or b"[]")]
