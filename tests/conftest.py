@@ -50,6 +50,15 @@ class TogetherScheduling(LoadScopeScheduling):  # type: ignore[misc] # the libra
         return folder if folder in TOGETHER else nodeid
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter that is bytes by its argument, and let it be numbered.
+
+    Processes that share the suite must name every test alike; what was compressed or signed while collecting differs
+    from one second, and one process, to the next.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling:
     """Say how several processes share the suite."""

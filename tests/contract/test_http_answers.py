@@ -76,7 +76,7 @@ async def test_an_answer_is_read_whole_and_the_next_one_too(serve: Serve, body: 
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n"
-        + gzip.compress(b"{}")[:12]
+        + gzip.compress(b"{}", mtime=0)[:12]
         + b"{" * 8,
         b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 two hundred\r\n\r\n",
