@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from libs.broker.base import BrokerMode as Venue
 from libs.common import log
@@ -74,14 +75,36 @@ async def _opened_paper(deps: Deps, username: str) -> Account:
         return paper or await credentials.keep(unit, deps, account, token, via=None)
 
 
+async def chosen_if_none(unit: Unit, stored: Account, *, via: str | None) -> None:
+    """Choose an account whose token was just stored, where its mode is in use and has none. The settings are locked."""
+    settings = await store_accounts.settings_of(unit, stored.username)
+    if settings is None or settings.broker_mode is not stored.broker_mode or settings.account_id is not None:
+        return
+    chosen = settings.trading().model_copy(update={"account_id": stored.account_id})
+    await settings_changed(unit, stored.username, settings.trading(), chosen, via=via)
+
+
 async def another_chosen(unit: Unit, gone: Account, *, via: str | None) -> None:
     """Choose another account of the mode, or none, where the chosen one's token was taken away."""
     settings = await store_accounts.settings_of(unit, gone.username)
     if settings is None or (settings.broker_mode, settings.account_id) != (gone.broker_mode, gone.account_id):
         return
     left = [one for one in await store_accounts.accounts_of(unit, gone.username) if one.broker_mode is gone.broker_mode]
-    other = settings.trading().model_copy(update={"account_id": left[0].account_id if left else None})
+    chosen = left_to_us(left, gone.broker_mode, is_new=False)
+    other = settings.trading().model_copy(update={"account_id": chosen})
     await settings_changed(unit, gone.username, settings.trading(), other, via=via)
+
+
+def left_to_us(own: Sequence[Account], mode: BrokerMode, *, is_new: bool) -> str | None:
+    """Choose an account of the mode where nobody named one; `is_new`: the mode was switched to just now.
+
+    One of real money is chosen only by the switch's own word, and where there is no other. Raises: InvalidInput.
+    """
+    if mode is not BrokerMode.TRADIER_LIVE:
+        return own[0].account_id if own else None
+    if is_new and len(own) > 1:
+        raise InvalidInput(f"you have {len(own)} accounts of {mode}; name the one that is meant: account_id")
+    return own[0].account_id if is_new and own else None
 
 
 async def settings_changed(
@@ -98,7 +121,9 @@ def usable(accounts: tuple[Account, ...], settings: TradingSettings, asked: str 
     """Choose the account of a new trade. Raises: InvalidInput."""
     wanted = asked or settings.account_id
     if wanted is None:
-        raise InvalidInput(f"there is no {settings.broker_mode} account yet; store credentials first")
+        has_some = any(one.broker_mode is settings.broker_mode for one in accounts)
+        words = "is chosen; choose one" if has_some else "is there yet; store credentials first"
+        raise InvalidInput(f"no {settings.broker_mode} account {words}")
     found = next((a for a in accounts if a.account_id == wanted and a.broker_mode is settings.broker_mode), None)
     if found is None:
         raise InvalidInput(f"account {wanted} is not one of your {settings.broker_mode} accounts")

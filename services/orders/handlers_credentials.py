@@ -21,15 +21,14 @@ async def store_credentials(command: StoreCredentials, ctx: Context, deps: Deps)
         raise InvalidInput('credentials of TRADIER_LIVE need confirm: "LIVE"')
     _check_text("account_id", command.account_id, 32)
     _check_text("token", command.token, 256)
-    settings = await accounts.settled_in(deps, ctx.user)
+    await accounts.settled_in(deps, ctx.user)
     await credentials.checked(deps, command.broker_mode, command.account_id, command.token)
     account = credentials.new_account(ctx.user, command.broker_mode, command.account_id, command.account_name)
     await credentials.kept(deps, account, command.token, via=ctx.via)
-    if settings.broker_mode is command.broker_mode and settings.account_id is None:
-        async with deps.db.for_user(ctx.user) as unit:
-            await store_accounts.lock_settings(unit, ctx.user)
-            chosen = settings.trading().model_copy(update={"account_id": command.account_id})
-            await accounts.settings_changed(unit, ctx.user, settings.trading(), chosen, via=ctx.via)
+    async with deps.db.for_user(ctx.user) as unit:
+        # The settings as they are now: the broker was asked in between, and somebody may have changed them.
+        await store_accounts.lock_settings(unit, ctx.user)
+        await accounts.chosen_if_none(unit, account, via=ctx.via)
     return _shown(command.broker_mode, command.account_id, command.account_name)
 
 

@@ -34,8 +34,10 @@ async def update_trading_settings(command: UpdateTradingSettings, ctx: Context, 
             credentials.offered(deps, wanted.broker_mode)
         known = await store_accounts.accounts_of(unit, ctx.user)
         own = [account for account in known if account.broker_mode is wanted.broker_mode]
-        if wanted.account_id is None and own:
-            wanted = wanted.model_copy(update={"account_id": own[0].account_id})
+        if wanted.account_id is None:
+            is_new = wanted.broker_mode is not current.broker_mode
+            chosen = accounts.left_to_us(own, wanted.broker_mode, is_new=is_new)
+            wanted = wanted.model_copy(update={"account_id": chosen})
         if wanted.account_id is not None and wanted.account_id not in [account.account_id for account in own]:
             raise InvalidInput(f"account {wanted.account_id} is not one of your {wanted.broker_mode} accounts")
         await accounts.settings_changed(unit, ctx.user, current.trading(), wanted, via=ctx.via)

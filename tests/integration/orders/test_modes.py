@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -118,6 +119,20 @@ async def test_switching_to_live_needs_the_typed_word_and_puts_signals_into_revi
     assert (await change(desk, confirm="LIVE", signal_mode="auto")).signal_mode == "auto"
 
 
+async def test_no_account_of_real_money_is_chosen_that_nobody_named(desk: House) -> None:
+    await store(desk, LIVE, "live-9", confirm="LIVE")
+    await store(desk, LIVE, "live-8", account_id="VA00000008", confirm="LIVE")
+    with pytest.raises(InvalidInput, match="you have 2 accounts of TRADIER_LIVE; name the one that is meant"):
+        await change(desk, broker_mode="TRADIER_LIVE", confirm="LIVE")
+    assert (await settled_in(desk.deps, desk.user)).broker_mode is PAPER
+    await change(desk, broker_mode="TRADIER_LIVE", account_id=NINE, confirm="LIVE")
+    await remove(desk, LIVE, NINE)
+    assert (await change(desk, max_positions=4)).account_id is None
+    with pytest.raises(InvalidInput, match="no TRADIER_LIVE account is chosen; choose one"):
+        await desk.place()
+    assert (await change(desk, account_id="VA00000008")).account_id == "VA00000008"
+
+
 async def test_an_account_is_one_users_for_good_and_the_refusal_does_not_say_whose(desk: House) -> None:
     await store(desk, SANDBOX, "sandbox-9", account_name="Rainy day")
     for _ in range(2):
@@ -154,6 +169,44 @@ async def test_removed_credentials_leave_no_token_behind_and_can_be_stored_again
             "select key_version from orders.outbox where key = $1 order by id", f"{SANDBOX}:{NINE}"
         )
     assert [row["key_version"] for row in versions] == [1, 2, 3], "news of the account never goes back"
+
+
+async def test_what_was_changed_while_a_token_was_checked_is_not_undone_when_it_is_stored(desk: House) -> None:
+    await change(desk, broker_mode="TRADIER_SANDBOX")
+    assert (await settled_in(desk.deps, desk.user)).account_id is None
+    match = {"method": "GET", "path": "profile"}
+    await desk.sim.control("faults", match=match, kind="slow", times=1, delay_ms=400)
+    before = len(await desk.sim.requests())
+    storing = asyncio.create_task(store(desk, SANDBOX, "sandbox-9"))
+
+    async def is_asked() -> bool:
+        return len(await desk.sim.requests()) > before
+
+    await eventually(is_asked)
+    assert not storing.done()
+    await change(desk, max_positions=3)
+    await storing
+    settings = await settled_in(desk.deps, desk.user)
+    assert (settings.max_positions, settings.account_id) == (3, NINE)
+
+
+async def test_a_token_that_is_stored_does_not_bring_back_the_real_money_that_was_left_meanwhile(desk: House) -> None:
+    await change(desk, broker_mode="TRADIER_LIVE", confirm="LIVE")
+    live = Sim(desk.deps.factory.base_urls[Venue.TRADIER_LIVE])
+    match = {"method": "GET", "path": "profile"}
+    await live.control("faults", match=match, kind="slow", times=1, delay_ms=400)
+    storing = asyncio.create_task(store(desk, LIVE, "live-9", confirm="LIVE"))
+
+    async def is_asked() -> bool:
+        return bool(await live.requests())
+
+    await eventually(is_asked)
+    assert not storing.done()
+    await change(desk, broker_mode="PAPER")
+    await storing
+    await live.aclose()
+    assert (await settled_in(desk.deps, desk.user)).broker_mode is PAPER
+    assert await known(desk, LIVE) is not None
 
 
 async def test_while_a_trade_is_open_its_token_is_renewed_but_neither_replaced_nor_removed(desk: House) -> None:
