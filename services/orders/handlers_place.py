@@ -161,10 +161,11 @@ async def _intent(asked: _Asked, terms: Terms, deps: Deps) -> tuple[Claim, View]
 
 
 def _still_allowed(asked: _Asked, terms: Terms, standing: Standing) -> TradingSettings:
-    """Hold the trade to the settings as they are now. Raises: ContractInUse, LimitExceeded, InvalidInput."""
+    """Hold the trade to the settings as they are now. Raises: ContractInUse, LimitExceeded, InvalidInput, Forbidden."""
     settings, account = TradingSettings.model_validate(standing.settings), asked.account
     if settings.broker_mode is not account.broker_mode:
         raise InvalidInput(f"the mode was changed to {settings.broker_mode} meanwhile; nothing was done")
+    signals.check_unapproved(asked.bound, settings.signal_mode)
     if standing.contract_in_use:
         raise ContractInUse(f"another open trade has {terms.contract} in account {account.account_id}")
     if terms.live_there:

@@ -92,6 +92,7 @@ class Signal:
             self.expires_at,
             None if price is None else Decimal(price),
             None if slippage is None else Decimal(slippage),
+            is_approved=self.decided_at is not None,
         )
 
 
@@ -103,6 +104,8 @@ class Bound:
     expires_at: datetime | None
     ref_price: Decimal | None
     max_slippage_pct: Decimal | None
+    is_approved: bool = True
+    """Somebody let it become a trade; else it does by itself."""
 
 
 def key_of(signal: Signal) -> str:
@@ -191,6 +194,12 @@ def check_session(body: SignalBody, contract: OccSymbol, clock: MarketClock, now
         latest = clock.real_at_of(closes_at) or latest
     if body.expires_at > latest + CLOCKS_APART:
         raise InvalidInput(f"expires_at is at most the session's end, {_at(latest)}; was {_at(body.expires_at)}")
+
+
+def check_unapproved(bound: Bound | None, signal_mode: str) -> None:
+    """Refuse a trade by itself where its user does not let signals do that any more. Raises: Forbidden."""
+    if bound is not None and not bound.is_approved and signal_mode != "auto":
+        raise Forbidden(f"signals do not trade by themselves any more: signal_mode is {signal_mode}")
 
 
 def check_price(bound: Bound | None, quote: Quote, limit: Decimal | None) -> None:

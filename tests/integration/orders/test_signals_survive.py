@@ -162,6 +162,23 @@ async def test_a_price_that_was_checked_too_long_ago_is_not_sent_at(database: Te
         assert await entries(other) == []
 
 
+@pytest.mark.parametrize("mode", ["review", "off"])
+async def test_a_signal_that_waits_for_the_broker_does_not_trade_by_itself_once_that_is_turned_off(
+    house: House, mode: str
+) -> None:
+    await house.prefer(signal_mode="auto")
+    await house.sim.control("faults", match={"method": "GET", "path": "quotes"}, kind="status_503", times=1000)
+    taken = await publish(house, signal(house))
+    assert taken is not None
+    assert (await until(house, taken.id, state="placing"))["trade_id"] is None
+    await house.prefer(signal_mode=mode)
+    await house.sim.clear_faults()
+    row = await until(house, taken.id, state="rejected")
+    words = f"signals do not trade by themselves any more: signal_mode is {mode}"
+    assert (row["code"], row["reason"], row["trade_id"]) == ("forbidden", words, None)
+    assert await entries(house) == []
+
+
 async def test_two_replicas_and_many_approvals_place_once(database: TestDatabase, world: str) -> None:
     async with a_house(database, world) as one, a_house(database, world, user=one.user, quote=None) as other:
         body = signal(one)
