@@ -75,7 +75,8 @@ describe("the review", () => {
 });
 
 it("sends only what was asked for", () => {
-  expect(bodyOf(draft({ stop: "" }), "VA00000001")).toEqual({
+  expect(bodyOf(draft({ stop: "" }), "PAPER", "VA00000001")).toEqual({
+    broker_mode: "PAPER",
     account_id: "VA00000001",
     ticker: "AAPL",
     option_type: "CALL",
@@ -85,7 +86,7 @@ it("sends only what was asked for", () => {
     entry: { type: "market", duration: "day" },
     tp_price: "6.30",
   });
-  expect(bodyOf(draft({ entry: "limit", limit: "4.1" }), null).entry).toEqual({
+  expect(bodyOf(draft({ entry: "limit", limit: "4.1" }), "PAPER", null).entry).toEqual({
     type: "limit",
     limit_price: "4.10",
     duration: "day",

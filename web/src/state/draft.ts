@@ -1,6 +1,6 @@
 // The order ticket before it is an order: what is wrong with it, what it would cost, lose and gain, and its request body.
 
-import type { ChainOption, OptionType, PlaceBody } from "../api/types";
+import type { BrokerMode, ChainOption, OptionType, PlaceBody } from "../api/types";
 import { parseDecimal, plain, times } from "../format/decimal";
 
 export interface Draft {
@@ -107,12 +107,13 @@ export function rewardToRisk(sum: Reckoning): string {
   return `${hundredths / 100n}.${(hundredths % 100n).toString().padStart(2, "0")} : 1`;
 }
 
-/** The request. It names the account that was shown, so that a switch elsewhere cannot send it to other money. */
-export function bodyOf(draft: Draft, accountId: string | null): PlaceBody {
+/** The request. It names the mode and account that were shown, so that a switch elsewhere cannot send it to other money. */
+export function bodyOf(draft: Draft, mode: BrokerMode, accountId: string | null): PlaceBody {
   const stop = parseDecimal(draft.stop);
   const target = parseDecimal(draft.target);
   const limit = parseDecimal(draft.limit);
   return {
+    broker_mode: mode,
     ...(accountId ? { account_id: accountId } : {}),
     ticker: draft.ticker,
     option_type: draft.optionType,

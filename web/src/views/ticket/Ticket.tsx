@@ -89,7 +89,7 @@ export function Ticket({ settings, onClose }: TicketProps) {
       {step.name === "review" && (
         <TicketReview
           review={step.review}
-          body={bodyOf(step.review.draft, step.review.money.accountId)}
+          body={bodyOf(step.review.draft, step.review.money.mode, step.review.money.accountId)}
           settings={settings}
           onBack={() => setStep({ name: "form" })}
           onAnswer={(trade, status) => setStep({ name: "outcome", trade, status })}
