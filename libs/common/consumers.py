@@ -225,7 +225,7 @@ class Intake(Consumer):
 
     async def _run(self, delivery: Delivery) -> str:
         name = f"{self.name} {delivery.sequence}"
-        raw = Raw(delivery.subject, delivery.data, derived_id(delivery.stored_at, name))
+        raw = Raw(delivery.subject, delivery.data, derived_id(delivery.stored_at, name), delivery.deliveries)
         with log.bound_to(raw.id):
             await self._receive(raw, self._deps)
         return "handled"

@@ -130,6 +130,8 @@ class Raw:
     subject: str
     data: bytes
     id: str
+    deliveries: int = 1
+    """How often it was delivered, this time counted."""
 
 
 @dataclass(frozen=True)

@@ -185,8 +185,12 @@ class Streams:
             wanted |= {"max_msgs_per_subject": stream.most_per_subject, "max_msg_size": stream.max_message_bytes}
         found = await self.api(f"STREAM.INFO.{stream.name}", {})
         if found is None:
-            found = await self.api(f"STREAM.CREATE.{stream.name}", wanted)
+            bounds = {} if stream.max_bytes is None else {"max_bytes": stream.max_bytes}
+            found = await self.api(f"STREAM.CREATE.{stream.name}", wanted | bounds)
             _log.warning("stream_created", stream=stream.name)
+        elif stream.max_bytes is not None and found["config"].get("max_bytes") != stream.max_bytes:
+            # One that was made before the bound was stated works as well, only without it; nobody may change it.
+            _log.warning("stream_unbounded", stream=stream.name, wanted_bytes=stream.max_bytes)
         _compare(f"stream {stream.name}", wanted, found)
 
     async def _ensure_durable(self, durable: Durable) -> None:

@@ -86,7 +86,7 @@ async def _known(deps: Deps, asked: Asked) -> tuple[str, str]:
         raise Unauthenticated("a bot connects as <user>.<bot>, both written like a username")
     if not asked.key.startswith(KEY_PREFIX) or len(asked.key) > MAX_TOKEN:
         raise Unauthenticated("the password is no API key")
-    if deps.knocks.is_hasty(accounts.digest(asked.key), deps.clock.monotonic()):
+    if deps.knocks.count(accounts.digest(asked.key), deps.clock.monotonic()) > deps.settings.bot_logins_per_10_s:
         raise Throttled("too many logins with this API key; try again in 10 s")
     caller = await accounts.of_key(deps, asked.key)
     if caller.username != user:

@@ -1,14 +1,14 @@
-"""How many bots of whom stand inside, and how often somebody knocks. Pure.
+"""How many bots of whom stand inside. Pure.
 
 1. A connection counts for its user from the moment it is let in until the server no longer tells of it.
-2. Nobody's connections and nobody's knocking count against another user or another key.
-3. What is remembered is bounded by the connections that stand and by one window's knocks.
+2. Nobody's connections count against another user.
+3. What is remembered is bounded by the connections that stand.
 Time: seconds of a clock that only goes forward.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 
 Place = tuple[str, int]
@@ -49,21 +49,3 @@ class Crowd:
     def count(self, user: str) -> int:
         """Say how many connections of a user stand, or are about to."""
         return len(self._told.get(user, set()) | self._let_in.get(user, {}).keys())
-
-
-class Knocks:
-    """How often each key knocked in the current window of `window_s`."""
-
-    def __init__(self, most: int, window_s: float) -> None:
-        self._most = most
-        self._window_s = window_s
-        self._began = float("-inf")
-        self._counts: Counter[str] = Counter()
-
-    def is_hasty(self, key: str, now: float) -> bool:
-        """Count a knock; say whether it is one too many."""
-        if now >= self._began + self._window_s:
-            self._began = now
-            self._counts.clear()
-        self._counts[key] += 1
-        return self._counts[key] > self._most

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from libs.common.bus import Bus
     from libs.common.clock import Clock
     from libs.common.db import Database
-    from services.gateway.crowd import Crowd, Knocks
+    from libs.common.knocks import Knocks
+    from services.gateway.crowd import Crowd
     from services.gateway.fanout import Hub
     from services.gateway.following import Following
     from services.gateway.passwords import Passwords

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from libs.common.knocks import Knocks
 from libs.common.service import Chassis, Service
 from services.gateway import application, bots, handlers, upkeep
-from services.gateway.crowd import Crowd, Knocks
+from services.gateway.crowd import Crowd
 from services.gateway.deps import Deps, Outages
 from services.gateway.fanout import Hub
 from services.gateway.following import Following
@@ -33,7 +34,7 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
         outages=Outages(),
         stopping=chassis.stopping,
         crowd=Crowd(),
-        knocks=Knocks(settings.bot_logins_per_10_s, window_s=10.0),
+        knocks=Knocks(window_s=10.0),
     )
 
 

@@ -48,6 +48,8 @@ class Arrival:
     via: str
     is_awaited: bool = False
     """Somebody waits for the outcome and places it here; else the job does, at once."""
+    is_first: bool = True
+    """It was not delivered before; one that is delivered again for our own trouble is no bot's haste."""
 
 
 # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -60,6 +62,8 @@ async def receive(deps: Deps, arrival: Arrival) -> Signal | None:
     again.
     Raises: UpstreamUnavailable; then nothing is stored and it is delivered again.
     """
+    if arrival.is_first and _is_flood(deps, arrival):
+        return None
     async with deps.db.for_user(arrival.username) as unit:
         rush = await store_signals.rush(unit, arrival.username, arrival.bot, arrival.row_id)
         if rush.was_answered:
@@ -69,9 +73,9 @@ async def receive(deps: Deps, arrival: Arrival) -> Signal | None:
     if rush.of_bot >= DROPPED_OVER * per_bot or rush.of_user >= DROPPED_OVER * per_user:
         return None
     try:
-        body = signals.read_body(arrival.raw)
         if rush.of_bot >= per_bot or rush.of_user >= per_user:
             raise Throttled(f"at most {per_bot} signals a minute of a bot, {per_user} of a user; try again later")
+        body = signals.read_body(arrival.raw)
     except (InvalidInput, Throttled) as error:
         return await _refused(deps, arrival, error, signals.name_in(arrival.raw), rush.now)
     # One of a name that is there is decided anew, too: what is stored is what was decided first.
@@ -84,6 +88,17 @@ async def receive(deps: Deps, arrival: Arrival) -> Signal | None:
             await _plan(unit, signal, is_awaited=arrival.is_awaited)
     await deps.beats.at("orders.signal.stored")
     return signal if is_new else await _told_again(deps, arrival, signal)
+
+
+def _is_flood(deps: Deps, arrival: Arrival) -> bool:
+    """Count what came to this process, and say whether it is far too much: then not even the database is asked.
+
+    What is told again is stored nowhere, so nothing else would count it.
+    """
+    now, settings = deps.clock.monotonic(), deps.settings
+    of_bot = deps.arrivals.count(f"{arrival.username}.{arrival.bot}", now)
+    of_user = deps.arrivals.count(arrival.username, now)
+    return of_bot > DROPPED_OVER * settings.signals_per_min or of_user > DROPPED_OVER * settings.signals_per_user_min
 
 
 def _new(arrival: Arrival, body: SignalBody, now: datetime) -> Signal:

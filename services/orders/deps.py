@@ -16,6 +16,7 @@ from libs.common.bus import Bus
 from libs.common.clock import Clock
 from libs.common.db import Database
 from libs.common.errors import AppError, InvariantBroken, UpstreamAuth
+from libs.common.knocks import Knocks
 from libs.common.messages.vocabulary import BrokerMode
 from libs.common.vault import Vault
 from services.orders import store, store_contract, store_evidence
@@ -50,6 +51,10 @@ class Deps:
     watches: Watches = field(default_factory=Watches)
     answering: set[tuple[str, str]] = field(default_factory=set)
     """Users and keys of the stored requests that this process is answering now."""
+    arrivals: Knocks = field(default_factory=lambda: Knocks(window_s=60.0))
+    """How often each bot, and each user's bots, came to this process."""
+    letters: Knocks = field(default_factory=lambda: Knocks(window_s=60.0))
+    """How many unreadable signals of each user this process put aside."""
 
     def broker(
         self, mode: BrokerMode, account_id: str, ciphertext: str, priority: Priority = Priority.ENTRY

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from libs.broker.base import Priority
+from libs.common import log
 from libs.common.errors import AppError, InvalidInput, NotFound, PoisonMessage, Throttled
 from libs.common.handlers import Context, Raw, Reply, answers, encode, receive
 from libs.common.ids import new_id
@@ -29,8 +30,12 @@ from services.orders.signals import Signal
 MOST = 200
 _NAME = re.compile(USERNAME_PATTERN)
 _DROPPED = METRICS.counter("signals_dropped_total", "Signals of bots far over their limit, answered by nothing")
+MOST_LETTERS = 10
+"""So many unreadable signals of one user are put aside a minute; the others are only answered."""
 QUOTES_S = 1.0
 """How long a list waits for the quotes of what waits; it is answered without them then."""
+
+_log = log.get(__name__)
 
 Quoted = dict[str, dict[str, Any]]
 
@@ -44,10 +49,14 @@ async def on_signal(raw: Raw, deps: Deps) -> None:
     _, user, bot = raw.subject.split(".")
     if not (_NAME.fullmatch(user) and _NAME.fullmatch(bot)):
         raise PoisonMessage("nobody's signal: the subject names no user and bot")
-    signal = await arriving.receive(deps, Arrival(user, bot, raw.data, raw.id, f"bot {bot}"))
+    arrival = Arrival(user, bot, raw.data, raw.id, f"bot {bot}", is_first=raw.deliveries == 1)
+    signal = await arriving.receive(deps, arrival)
     if signal is None:
         _DROPPED.inc()
     elif signal.signal_id is None and signal.code == InvalidInput.code:
+        if deps.letters.count(user, deps.clock.monotonic()) > MOST_LETTERS:
+            _log.info("signal_unread", user=user, bot=bot, detail=signal.reason)
+            return
         raise PoisonMessage(f"a signal that cannot be read: {signal.reason}")
 
 

@@ -27,17 +27,20 @@ class Stream:
     max_age_s: int
     duplicate_window_s: float
     creators: tuple[str, ...]
+    max_bytes: int | None = None
+    """Beyond it the oldest go, and a queue takes no more: what others send never fills the room that facts need."""
     is_queue: bool = False
     most_per_subject: int | None = None
     max_message_bytes: int | None = None
 
 
 DAY_S = 86_400
+MIB = 1024 * 1024
 SERVICES = ("gateway", "orders", "pricing", "monitor", "forensics")
 
 STREAMS: dict[str, Stream] = {
     EVENTS: Stream(EVENTS, (EVERY_FACT,), 7 * DAY_S, 120, SERVICES),
-    DEAD: Stream(DEAD, ("dead.>",), 30 * DAY_S, 120, SERVICES),
+    DEAD: Stream(DEAD, ("dead.>",), 30 * DAY_S, 120, SERVICES, max_bytes=1024 * MIB),
     # The smallest window the server takes: it spans every user's bots, so a message id would be one for all of them.
     SIGNALS: Stream(
         SIGNALS,
@@ -45,6 +48,7 @@ STREAMS: dict[str, Stream] = {
         DAY_S,
         0.1,
         ("orders",),
+        max_bytes=256 * MIB,
         is_queue=True,
         most_per_subject=256,
         max_message_bytes=64 * 1024,

@@ -12,6 +12,7 @@ from typing import Any
 import nats
 import orjson
 import pytest
+from nats.js.api import DiscardPolicy
 
 from deploy.local.nats import EmbeddedNats
 from libs.common import log
@@ -21,7 +22,7 @@ from libs.common.consumers import BUG_TRIES, consumers_of
 from libs.common.errors import AppError, Conflict, InvariantBroken, OutcomeUnknown, PoisonMessage, UpstreamUnavailable
 from libs.common.ids import new_id
 from libs.common.messages.base import Envelope, Fact
-from libs.common.messages.durables import DEAD, DURABLES, EVENTS
+from libs.common.messages.durables import DEAD, DURABLES, EVENTS, MIB, SIGNALS
 from libs.common.messages.forensics import LabelsComputed
 from libs.common.messages.gateway import UserRegistered
 from libs.common.streams import Streams
@@ -342,6 +343,23 @@ async def test_a_durable_that_is_not_as_stated_is_refused(server: EmbeddedNats, 
     async with bus_of(server, "orders") as orders:
         with pytest.raises(InvariantBroken, match=r"durable orders-users is not as stated.*ack_wait"):
             await Streams(orders, service="orders").ensure()
+
+
+async def test_what_bots_send_and_what_lies_dead_has_room_of_its_own_and_a_stream_from_before_that_goes_on(
+    server: EmbeddedNats,
+) -> None:
+    async with bus_of(server, "orders") as orders, administrator(server) as connection:
+        streams, manager = Streams(orders, service="orders"), connection.jsm()
+        await streams.ensure()
+        found = {name: (await manager.stream_info(name)).config for name in (EVENTS, DEAD, SIGNALS)}
+        assert {name: config.max_bytes for name, config in found.items()} == {
+            EVENTS: -1, DEAD: 1024 * MIB, SIGNALS: 256 * MIB,
+        }  # fmt: skip
+        assert (found[SIGNALS].discard, found[DEAD].discard) == (DiscardPolicy.NEW, DiscardPolicy.OLD)
+        await manager.delete_stream(DEAD)
+        await manager.add_stream(found[DEAD].evolve(max_bytes=-1))
+        await streams.ensure()
+        assert (await manager.stream_info(DEAD)).config.max_bytes == -1
 
 
 async def test_a_message_over_the_limit_is_our_bug_and_not_sent(publisher: Streams) -> None:

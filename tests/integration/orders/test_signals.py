@@ -14,7 +14,8 @@ from libs.common.ids import new_id
 from libs.common.messages.safety import KillAction, KillSwitch
 from libs.common.messages.signals import ApproveSignal, ListSignals, PublishSignal, RejectSignal, SignalState
 from libs.common.testing import eventually
-from services.orders import handlers_safety, handlers_signals, store_signals
+from services.orders import arriving, handlers_safety, handlers_signals, store_signals
+from services.orders.arriving import Arrival
 from tests.integration.orders.bots import BOT, entries, outcomes, publish, rows_of, signal, until
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import House
@@ -299,6 +300,16 @@ async def test_a_bot_that_publishes_too_much_is_told_then_dropped(house: House) 
     other = await publish(house, signal(house), bot="other")
     assert other is not None
     assert other.state is SignalState.PENDING
+
+
+async def test_a_bot_that_tells_one_signal_for_ever_is_told_again_a_while_and_then_dropped(house: House) -> None:
+    house.deps.settings.__dict__["signals_per_min"] = 3
+    body = signal(house)
+    ends = [await publish(house, body) for _ in range(14)]
+    assert {None if end is None else end.state for end in ends[:12]} == {SignalState.PENDING}
+    assert ends[12:] == [None, None]
+    delivered_again = Arrival(house.user, BOT, dumps(body), new_id(), "bot", is_first=False)
+    assert await arriving.receive(house.deps, delivered_again) is not None, "our own trouble is no bot's haste"
 
 
 async def test_a_closed_market_refuses_at_once_in_either_mode(house: House) -> None:

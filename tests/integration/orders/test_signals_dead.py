@@ -20,7 +20,7 @@ from libs.common.messages.durables import SIGNALS
 from libs.common.messages.signals import signal_subject
 from libs.common.streams import Streams
 from libs.common.testing import eventually
-from services.orders.handlers_signals import on_signal
+from services.orders.handlers_signals import MOST_LETTERS, on_signal
 from tests.integration.chassis.buses import bus_of, consuming, nats_server
 from tests.integration.orders.bots import BOT, entries, outcomes, rows_of, signal, until
 from tests.integration.orders.house import House
@@ -160,3 +160,18 @@ async def test_where_too_many_of_the_bots_signals_wait_a_letter_stays_and_says_w
     assert (await lies_dead(operator, house)).id == letter.id
     async with consuming(orders, taken, deps=house):
         await eventually(lambda: _is_empty(operator))
+
+
+async def test_of_a_bot_that_cannot_write_only_so_many_letters_a_minute_are_kept_and_all_are_answered(
+    house: House,
+) -> None:
+    kept = 0
+    for number in range(MOST_LETTERS + 3):
+        try:
+            await on_signal(Raw(signal_subject(house.user, BOT), b"{", f"letter-{number}"), house.deps)
+        except PoisonMessage:
+            kept += 1
+    assert kept == MOST_LETTERS
+    assert [told["code"] for _, told in await outcomes(house)] == ["invalid_input"] * (MOST_LETTERS + 3)
+    with pytest.raises(PoisonMessage):
+        await on_signal(Raw(signal_subject("somebody-else", BOT), b"{", "letter-of-another"), house.deps)
