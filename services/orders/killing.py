@@ -16,6 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.broker.reports import PositionReport
+from libs.common.errors import AppError, InvalidInput, UpstreamAuth, UpstreamRefused, UpstreamUnavailable
 from libs.common.messages.safety import KillRow, KillState
 from libs.common.messages.vocabulary import BrokerMode, CloseReason, Protection
 from services.orders import asking
@@ -33,6 +34,14 @@ MOST_BARE = 8
 _LISTS = ("closing", "queued_for_open", "unknown", "failed", "settling")
 KILLED = "the kill switch is engaged; release it before you trade again"
 WORDS = "the kill switch is engaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an account cannot be reached, in words that stay the same while it does; `lasts`: only a person ends it."""
+
+    words: str
+    lasts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +74,9 @@ class Doomed:
     """When the last sale of the switch failed."""
     failed_words: str | None
     successor_occ: str | None
+    trouble: str | None = None
+    """What keeps the switch from its account."""
+    trouble_lasts: bool = False
 
     @property
     def risk_usd(self) -> Decimal:
@@ -102,7 +114,26 @@ def shown(
     return KillState(engaged=engaged, changed_at=changed_at, omitted=omitted, **listed)
 
 
-def _where(row: Doomed) -> tuple[str, str]:  # noqa: PLR0911 - one answer per place
+def trouble_of(error: AppError | TimeoutError) -> Trouble:
+    """Say what an account that could not be reached is in."""
+    if isinstance(error, (UpstreamUnavailable, TimeoutError)):
+        return Trouble("the broker does not answer", lasts=False)
+    # What was asked stands in brackets and changes from one look to the next.
+    return Trouble(
+        str(error).partition(" (")[0], lasts=isinstance(error, (UpstreamAuth, UpstreamRefused, InvalidInput))
+    )
+
+
+def _where(row: Doomed) -> tuple[str, str]:
+    name, reason = _stands(row)
+    if row.trouble is None or name != "closing":
+        return name, reason
+    if row.trouble_lasts:
+        return "failed", f"{row.trouble}; its exits rest" if row.has_live_exits else row.trouble
+    return name, f"{reason}; {row.trouble}"
+
+
+def _stands(row: Doomed) -> tuple[str, str]:  # noqa: PLR0911 - one answer per place
     if row.is_settling:
         return "settling", "the contract trades no more; it settles by itself"
     if row.has_unknown:

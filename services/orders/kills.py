@@ -169,7 +169,7 @@ async def _of_account(deps: Deps, book: _Book, account: Account) -> bool:
 
     What its broker does not answer now is tried again by the next run.
     """
-    rows, begun = book.of(account), 0
+    rows, begun, trouble = book.of(account), 0, None
     if not rows:
         return False
     try:
@@ -181,6 +181,10 @@ async def _of_account(deps: Deps, book: _Book, account: Account) -> bool:
                 await _confirm(deps, book, leaving, await broker.orders())
     except (AppError, TimeoutError) as error:
         _log.warning("kill_waits", account_id=account.account_id, reason=str(error) or type(error).__name__)
+        trouble = killing.trouble_of(error)
+    if trouble is not None or any(row.trouble for row in rows):
+        async with deps.db.for_user(book.username) as unit:
+            await store_kills.troubled(unit, [row.trade_id for row in rows], trouble)
     return begun > 0
 
 

@@ -12,7 +12,7 @@ from libs.common.db import Unit
 from libs.common.messages.safety import KillRow
 from libs.common.messages.vocabulary import BrokerMode
 from services.orders import rows
-from services.orders.killing import Doomed
+from services.orders.killing import Doomed, Trouble
 
 # A row that this very statement made is not seen by it, and is nobody else's: the switch was never touched.
 _HELD = """
@@ -138,6 +138,19 @@ async def withdrawn(unit: Unit, trade_id: str) -> None:
     await unit.json(_WITHDRAWN, trade_id)
 
 
+_TROUBLED = """
+update orders.kills set trouble = $2, trouble_lasts = $3
+where trade_id = any($1::text[]) and (trouble, trouble_lasts) is distinct from ($2, $3)
+returning trade_id
+"""
+
+
+async def troubled(unit: Unit, trade_ids: Sequence[str], trouble: Trouble | None) -> None:
+    """Note what keeps the switch from these trades' account, or that nothing does any more."""
+    words, lasts = (None, False) if trouble is None else (trouble.words, trouble.lasts)
+    await unit.fetch(_TROUBLED, list(trade_ids), words, lasts)
+
+
 _TERMINAL = "('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')"
 _DOOMED = f"""
 select coalesce(json_agg(json_build_object(
@@ -149,7 +162,8 @@ select coalesce(json_agg(json_build_object(
     'has_live_exits', coalesce(o.live_exits, false), 'has_leaving', coalesce(o.leaving, false),
     'has_live_sale', coalesce(o.live_sale, false), 'is_unbid', coalesce(o.unbid, false),
     'close_state', c.state,
-    'failed_at', f.done_at, 'failed_words', f.words, 'successor_occ', t.successor_occ) order by t.id), '[]')::text
+    'failed_at', f.done_at, 'failed_words', f.words, 'successor_occ', t.successor_occ,
+    'trouble', k.trouble, 'trouble_lasts', k.trouble_lasts) order by t.id), '[]')::text
 from orders.kills k
 join orders.trades t on t.id = k.trade_id
 left join lateral (

@@ -29,6 +29,11 @@ kills = Table(
     Column("username", Text, nullable=False),
     Column("taken_at", _AT, nullable=False, server_default=text("clock_timestamp()")),
     Column("withdrawn_at", _AT),
+    Column("trouble", Text),
+    Column("trouble_lasts", Boolean, nullable=False, server_default=text("false")),
     Index("kills_by_user", "username"),
 )
-"""Each trade that was open, or came to light, while the switch was engaged."""
+"""Each trade that was open, or came to light, while the switch was engaged.
+
+`trouble` keeps the switch from its account, in words; when it lasts, only a person ends it.
+"""

@@ -12,9 +12,11 @@ from libs.common.errors import KillSwitchOn
 from libs.common.ids import new_id
 from libs.common.messages.orders import CloseTrade, Entry, WithdrawTrade
 from libs.common.messages.safety import KillAction, KillSwitch
-from libs.common.messages.vocabulary import EntryType
+from libs.common.messages.vocabulary import BrokerMode, EntryType
 from libs.common.testing import TestDatabase, eventually
+from libs.common.vault import Vault, new_key
 from services.orders import handlers_safety, kills
+from services.orders.deps import account_key
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import QUICK, House, a_house
 from tests.integration.orders.switching import (
@@ -193,3 +195,44 @@ async def test_a_sale_that_is_refused_is_told_protected_again_and_tried_again(ho
     await house.until(held["id"], status="CLOSED", close_reason="KILL_SWITCH", within_s=20)
     await until_listed(house)
     await nothing_fires_on_release(house)
+
+
+async def test_an_account_whose_token_opens_nothing_is_told_as_failed_until_it_does(house: House) -> None:
+    held = await house.protected()
+    key = account_key(BrokerMode.PAPER, house.account_id)
+    right = await _sealed_otherwise(house, key, Vault(new_key()).seal("lost", key))
+    await engage(house)
+    (row,) = (await until_listed(house, failed=1)).failed
+    assert "cannot be opened with this installation's keys" in row.reason
+    assert row.reason.endswith("; its exits rest")
+    await eventually(lambda: _last_told_lists(house, "failed"))
+    await _sealed_otherwise(house, key, right)
+    assert await house.until(held["id"], status="CLOSED", close_reason="KILL_SWITCH")
+
+
+async def test_while_a_broker_does_not_answer_that_is_why_its_holdings_wait(house: House) -> None:
+    held = await house.protected()
+    await house.sim.control("faults", match={"method": "GET"}, kind="status_503", times=10_000)
+    await engage(house)
+    words = "waits for its turn; its exits rest; the broker does not answer"
+
+    async def is_said() -> bool:
+        return [row.reason for row in (await state(house)).closing] == [words]
+
+    await eventually(is_said)
+    await house.sim.clear_faults()
+    assert await house.until(held["id"], within_s=20, status="CLOSED", close_reason="KILL_SWITCH")
+
+
+async def _sealed_otherwise(house: House, key: str, ciphertext: str) -> str:
+    """Put another ciphertext in the place of an account's, and return what was there."""
+    async with house.admin() as admin:
+        was: str = await admin.fetchval("select token_ciphertext from orders.credentials where account_key = $1", key)
+        await admin.execute(
+            "update orders.credentials set token_ciphertext = $2 where account_key = $1", key, ciphertext
+        )
+    return was
+
+
+async def _last_told_lists(house: House, name: str) -> bool:
+    return bool((await told(house))[-1][name])

@@ -158,6 +158,10 @@ def test_what_the_switch_cancels_waits_for_the_one_list_before_it_is_read_by_its
         (replace(HELD, failed_at=NOW, failed_words="no"), "failed", "no"),
         (replace(HELD, successor_occ="Y"), "failed", "the contract became Y"),
         (replace(HELD, is_settling=True), "settling", "trades no more"),
+        (replace(HELD, trouble="no answer"), "closing", "waits for its turn; its exits rest; no answer"),
+        (replace(HELD, trouble="no token", trouble_lasts=True), "failed", "no token; its exits rest"),
+        (replace(ENTRY, trouble="no token", trouble_lasts=True), "failed", "no token"),
+        (replace(HELD, trouble="no answer", close_state=ActionState.QUEUED), "queued_for_open", "the session is"),
     ],
 )
 def test_a_trade_stands_in_one_list_with_its_reason(row: Doomed, name: str, words: str) -> None:
