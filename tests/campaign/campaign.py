@@ -17,6 +17,7 @@ import httpx
 from libs.market import calendar
 from tests.campaign import figures
 from tests.campaign.asking import Asked, Ledger
+from tests.campaign.bots import Bot, Taken
 from tests.campaign.checker import findings
 from tests.campaign.hands import Hand, Theirs
 from tests.campaign.picture import Picture, Row, read_picture
@@ -83,6 +84,8 @@ class Campaign:
     people: list[Trader] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
     contracts: list[Json] = field(default_factory=list)
+    bots: list[Bot] = field(default_factory=list)
+    taken: Taken = field(default_factory=Taken)
 
     def run(self, script: tuple[Chapter, ...]) -> dict[str, Any]:
         """Play every chapter; returns the figures. Raises: CampaignFailed."""
@@ -96,21 +99,23 @@ class Campaign:
                 self.stack, world, self.ledger, state["nats_url"], self._remember_placements, self.switches,
                 calm=world.toggles(),
             )  # fmt: skip
-            self._gather()
+            self._gather(state["nats_url"])
             for chapter in script:
                 self._play(chapter)
             self._go_home()
             balanced_books(self.stack, SETTLED_S)
             return figures.figures(self.stack, self.ledger, self.mischief.counted, self.moves)
 
-    def _gather(self) -> None:
-        """Let people join, each with an account of the paper broker, and choose what may be traded."""
+    def _gather(self, nats_url: str) -> None:
+        """Let people join, each with an account of the paper broker and a bot."""
         for number in range(PEOPLE):
             person = self.present.enter_context(Trader(self.stack.gateway_url, f"p{number}{int(time.time())}"))
             self.people.append(person)
             settings = person.insist("PUT", "/api/settings", SETTINGS[number % len(SETTINGS)])
             self.accounts.append(str(settings["account_id"]))
             self.world.pay(str(settings["account_id"]), RICH)
+            key = person.insist("POST", "/api/keys", {"name": "bot", "scopes": ["read", "signal"]})["secret"]
+            self.bots.append(self.present.enter_context(Bot(nats_url, person.name, key, self.taken)))
         self.switches.people = self.people
 
     def _can_list(self, expiry: int) -> bool:
@@ -182,8 +187,9 @@ class Campaign:
     def _hand(self, number: int, over: threading.Event) -> Hand:
         person = number % len(self.people)
         return Hand(
-            self.people[person], self.accounts[person], self.world, self.contracts, self.ledger, self.theirs, over
-        )
+            self.people[person], self.accounts[person], self.world, self.contracts, self.ledger, self.theirs, over,
+            self.bots[person],
+        )  # fmt: skip
 
     # ── peace ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -214,6 +220,7 @@ class Campaign:
             list(self.placements.values()),
             frozenset(self.theirs.order_ids),
             frozenset(self.accounts),
+            self.taken.all(),
         )
 
     def _resolve(self, picture: Picture) -> None:

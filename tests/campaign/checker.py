@@ -5,7 +5,8 @@
 3. No position of ours without the exits it asked for, unless an incident is open; none for long unnoticed.
 4. Every order is what the broker says it is, and every trade what its orders say.
 5. Results are the broker's money, to the cent; every dollar there is ours or somebody else's by name.
-6. No entry reached the broker after its `send_by`; nothing was posted twice.
+6. What the stream took of a bot is decided, and became one trade at most.
+7. No entry reached the broker after its `send_by`; nothing was posted twice.
 """
 
 from __future__ import annotations
@@ -288,6 +289,20 @@ def _every_dollar_has_a_name(picture: Picture) -> Iterator[str]:
             yield f"{account}: the cash moved by {moved}, known orders by {flows[account]}"
 
 
+# ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _what_bots_published_is_decided(picture: Picture) -> Iterator[str]:
+    known = {(row["username"], row["name"]) for row in picture.signals}
+    yield from (f"the stream has signal {name} of {user}, and nobody knows it" for user, name in picture.taken - known)
+    for row in picture.signals:
+        if row["state"] == "placing":
+            yield f"signal {row['name']} of {row['username']} is still being placed"
+    became = Counter(row["trade_id"] for row in picture.signals if row["state"] == "accepted")
+    yield from (f"{count} signals became trade {trade_id}" for trade_id, count in became.items() if count > 1)
+    yield from (f"a signal became {trade_id}, which is no trade" for trade_id in became.keys() - picture.trades.keys())
+
+
 def _brief(row: Row) -> str:
     words = ("trade_id", "role", "status", "qty", "filled_qty", "tag", "broker_order_id", "reason")
     return " ".join(f"{word}={row[word]}" for word in words)
@@ -312,4 +327,5 @@ RULES: tuple[Callable[[Picture], Iterator[str]], ...] = (
     _trades_are_what_their_orders_say,
     _results_are_the_brokers_money,
     _every_dollar_has_a_name,
+    _what_bots_published_is_decided,
 )

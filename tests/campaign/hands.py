@@ -14,6 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import httpx
 
 from tests.campaign.asking import Asked, Ledger
+from tests.campaign.bots import NAME, Bot
 from tests.campaign.script import Life, Move
 from tests.journey.stack import Simulator
 from tests.journey.trader import Json, Trader, eventually
@@ -49,6 +50,7 @@ class Hand:
     ledger: Ledger
     theirs: Theirs
     over: threading.Event
+    bot: Bot
     failures: list[BaseException] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
 
@@ -89,19 +91,40 @@ class Hand:
             body["tp_price"] = _cents(ask * Decimal("1.5"))
         with _ignored():
             self.world.release(contract["occ_symbol"])
-        if life.entry == "signal":
-            return self._publish(body, insists=not life.walks_away)
+        if life.entry in ("signal", "bot"):
+            return self._publish(body, life)
         return self.ledger.ask(self.trader, "/api/trades", body, self.over, insists=not life.walks_away)
 
-    def _publish(self, body: Json, *, insists: bool) -> Asked:
-        """Let a bot publish a signal for it; where its person approves each first, he does."""
+    def _publish(self, body: Json, life: Life) -> Asked:
+        """Let a bot publish a signal for it, by either door; where its person approves each first, he does."""
         ends = datetime.now(UTC) + SIGNAL_LASTS
         body |= {"v": 1, "signal_id": uuid.uuid4().hex, "expires_at": ends.isoformat()}
-        asked = self.ledger.ask(self.trader, "/api/signals?bot=scan", body, self.over, insists=insists)
+        bot = "scan"
+        if life.entry == "bot":
+            bot = NAME
+            is_taken = self.bot.publish(body, self.over, insists=not life.walks_away)
+            self.done["published over NATS" if is_taken else "published over NATS, unanswered"] += 1
+            self.ledger.say(f"{self.trader.name} over NATS {body['signal_id']}: {is_taken}")
+            if not is_taken:
+                return Asked(self.trader, "", body)
+            self._follow(body["signal_id"])
+        # The same signal by the other door is the same signal: this only asks what became of it.
+        asked = self.ledger.ask(self.trader, f"/api/signals?bot={bot}", body, self.over, insists=not life.walks_away)
         if asked.last.get("state") == "pending":
             self.done["approve"] += 1
             return self.ledger.ask(self.trader, f"/api/signals/{asked.last['id']}/approve", {}, self.over)
         return asked
+
+    def _follow(self, signal_id: str) -> None:
+        """Wait until a signal is told of, whatever became of it; the checker asks for what nobody told in time."""
+
+        def is_told() -> bool:
+            answer = self.trader.call("GET", "/api/signals?limit=50")
+            found = answer.json()["signals"] if answer.is_success else []
+            states = [one["state"] for one in found if one["signal_id"] == signal_id]
+            return self.over.is_set() or any(state != "placing" for state in states)
+
+        eventually(is_told, FILL_S)
 
     def _wait(self, trade_id: str, holds: Callable[[Json], bool], within_s: float) -> Json | None:
         """Read a trade until it holds; returns it as last seen, whether or not."""

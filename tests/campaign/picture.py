@@ -32,6 +32,10 @@ class Picture:
     """Every request that placed something, with its tag and time."""
     theirs: frozenset[int] = frozenset()
     """Orders that somebody else gave in our accounts."""
+    signals: tuple[Row, ...] = ()
+    """Ours, `name` being what their bot calls them, of refused ones too."""
+    taken: frozenset[tuple[str, str]] = frozenset()
+    """User and name of each signal that the stream said it has."""
 
     @property
     def incidents(self) -> list[Row]:
@@ -83,8 +87,9 @@ def flow_usd(leg: Row, multiplier: int = 100) -> Decimal:
 
 
 def read_picture(
-    database_url: str, world: Simulator, placements: list[Row], theirs: frozenset[int], accounts: frozenset[str]
-) -> Picture:
+    database_url: str, world: Simulator, placements: list[Row], theirs: frozenset[int], accounts: frozenset[str],
+    taken: frozenset[tuple[str, str]],
+) -> Picture:  # fmt: skip
     """Read both sides now; what is not of these accounts is left out."""
     rows = asyncio.run(_rows(database_url))
     return Picture(
@@ -97,6 +102,8 @@ def read_picture(
         cash={row["account"]: row for row in world.cash() if row["account"] in accounts},
         placements=placements,
         theirs=theirs,
+        signals=tuple(rows["signals"]),
+        taken=taken,
     )
 
 
@@ -106,6 +113,7 @@ _QUERIES = {
     "actions": "select * from orders.actions where state in ('REQUESTED', 'QUEUED', 'RUNNING')",
     "corrections": "select * from orders.corrections",
     "incidents": "select * from monitor.incidents",
+    "signals": "select *, coalesce(signal_id, body->>'signal_id') as name from orders.signals",
 }
 
 

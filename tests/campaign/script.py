@@ -118,7 +118,8 @@ class Chapter:
         return 0 if any("expiry" in step for _, step in self.clock) else 3
 
 
-ENTRIES = {"market": 5, "limit_at": 3, "limit_below": 2, "signal": 2}
+ENTRIES = {"market": 5, "limit_at": 3, "limit_below": 2, "signal": 2, "bot": 2}
+"""`signal` is published over HTTP, `bot` over NATS."""
 EXITS = {"both": 6, "stop": 1, "target": 1, "none": 1}
 MOVES = {
     "close": 5,

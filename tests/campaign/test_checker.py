@@ -17,6 +17,7 @@ from tests.campaign.picture import Picture, Row
 AT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 HELD, OVER = "SPY261218C00500000", "QQQ261218C00400000"
 ACCOUNT = "VA00000001"
+TAKEN = frozenset({("ann", "breakout-1")})
 
 
 def ours(trade_id: str, role: str, broker_id: int, **more: Any) -> Row:
@@ -54,13 +55,14 @@ class Draft:
     placements: list[Row] = field(default_factory=list)
     actions: list[Row] = field(default_factory=list)
     by_hand: frozenset[int] = frozenset()
+    signals: list[Row] = field(default_factory=list)
 
     def picture(self) -> Picture:
         row = {"account": ACCOUNT, "cash": float(self.cash), "deposited": 0.0, "positions": self.positions}
         return Picture(
             trades=self.trades, orders=list(self.orders.values()), actions=self.actions, corrections=[],
             all_incidents=self.incidents, at_broker=list(self.at_broker.values()), cash={ACCOUNT: row},
-            placements=self.placements, theirs=self.by_hand,
+            placements=self.placements, theirs=self.by_hand, signals=tuple(self.signals), taken=TAKEN,
         )  # fmt: skip
 
 
@@ -95,7 +97,12 @@ def draft() -> Draft:
         {HELD: 2},
         Decimal(-800 + 200),
         placements=placed,
+        signals=[signal("breakout-1", state="accepted", trade_id="held"), signal("breakout-2", state="rejected")],
     )
+
+
+def signal(name: str, **more: Any) -> Row:
+    return {"username": "ann", "name": name, "state": "pending", "trade_id": None} | more
 
 
 def incident(kind: str, symbol: str = HELD, trade_id: str | None = "held") -> Row:
@@ -199,6 +206,22 @@ def one_execution_counted_twice(draft: Draft) -> None:
     draft.orders[22] = ours("over", "ENTRY", 20, qty=1, filled_qty=1, tag="bk-over-again")
 
 
+def signal_that_nobody_knows(draft: Draft) -> None:
+    del draft.signals[0]
+
+
+def signal_that_nobody_decides(draft: Draft) -> None:
+    draft.signals[1] |= {"state": "placing"}
+
+
+def trade_of_two_signals(draft: Draft) -> None:
+    draft.signals[1] |= {"state": "accepted", "trade_id": "held"}
+
+
+def signal_of_no_trade(draft: Draft) -> None:
+    draft.signals[1] |= {"state": "accepted", "trade_id": "none"}
+
+
 BREAKS: dict[Callable[[Draft], None], str] = {
     second_order_of_a_tag: "stands at the broker 2 times",
     order_nobody_meant: "nobody meant order 30",
@@ -223,6 +246,10 @@ BREAKS: dict[Callable[[Draft], None], str] = {
     ours_taken_for_theirs: "2 taken of order 21",
     one_execution_counted_twice: "the broker executed 2",
     money_from_nowhere: "the cash moved by",
+    signal_that_nobody_knows: "nobody knows it",
+    signal_that_nobody_decides: "is still being placed",
+    trade_of_two_signals: "2 signals became trade held",
+    signal_of_no_trade: "which is no trade",
 }
 
 
