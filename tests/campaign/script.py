@@ -143,7 +143,7 @@ MOVES = {
 RARE = frozenset({"exercise", "corporate_action"})
 """What happens once in a while: a fifth as often as the others of the least weight."""
 TROUBLES = {"write_fault": 10, "place_fault": 3, "read_fault": 5, "list_fault": 3, "stream_fault": 4, "toggle": 5,
-            "kill": 2, "freeze": 2, "server": 1, "told_again": 1, "kill_switch": 1}  # fmt: skip
+            "kill": 2, "freeze": 2, "server": 1, "told_again": 1, "forgotten": 1, "kill_switch": 1}  # fmt: skip
 
 
 HOURS: tuple[tuple[tuple[float, str], ...], ...] = (
@@ -249,6 +249,7 @@ TERMS: dict[str, Callable[[random.Random], Terms]] = {
     "freeze": lambda dice: (dice.choice(SERVICES[:5]), {"seconds": round(dice.uniform(0.5, 9.0), 2)}),
     "server": lambda dice: (dice.choices(SERVERS, (3, 3, 1))[0], {}),
     "told_again": lambda dice: ("facts", {}),
+    "forgotten": lambda dice: ("facts", {}),
     "kill_switch": lambda dice: (str(dice.randrange(PEOPLE)), {"seconds": dice.choice((None, 0.1, 2.0, 6.0))}),
 }
 DELAYS_MS = {

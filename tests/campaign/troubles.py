@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 import nats
 import nats.errors
+from nats.js import JetStreamContext
 
+from libs.common.messages.durables import EVENTS
 from tests.campaign.asking import Ledger
 from tests.campaign.hours import moved
 from tests.campaign.script import Trouble
@@ -133,20 +135,32 @@ def _kill_switch(one: Mischief, trouble: Trouble) -> None:
 
 
 def _told_again(one: Mischief, trouble: Trouble) -> None:
-    asyncio.run(_tell_again(one.nats_url))
+    asyncio.run(_with_streams(one.nats_url, _tell_again))
 
 
-async def _tell_again(url: str) -> None:
+def _forgotten(one: Mischief, trouble: Trouble) -> None:
+    """Drop every fact that is on the bus, those that nobody has read yet among them, and who reads them."""
+    asyncio.run(_with_streams(one.nats_url, _forget))
+
+
+async def _with_streams(url: str, act: Callable[[JetStreamContext], Awaitable[object]]) -> None:
     client = await nats.connect(url, allow_reconnect=False, connect_timeout=2)
     try:
-        stream = client.jetstream(timeout=2)
-        state = (await stream.stream_info("EVENTS")).state
-        for sequence in range(state.last_seq, max(state.first_seq, state.last_seq - TOLD_AGAIN) - 1, -1):
-            message = await stream.get_msg("EVENTS", sequence)
-            for _ in range(2):
-                await stream.publish(str(message.subject), message.data or b"")
+        await act(client.jetstream(timeout=2))
     finally:
         await client.close()
+
+
+async def _forget(streams: JetStreamContext) -> None:
+    await streams.delete_stream(EVENTS)
+
+
+async def _tell_again(streams: JetStreamContext) -> None:
+    state = (await streams.stream_info(EVENTS)).state
+    for sequence in range(state.last_seq, max(state.first_seq, state.last_seq - TOLD_AGAIN) - 1, -1):
+        message = await streams.get_msg(EVENTS, sequence)
+        for _ in range(2):
+            await streams.publish(str(message.subject), message.data or b"")
 
 
 def _clock(one: Mischief, trouble: Trouble) -> None:
@@ -164,6 +178,7 @@ DOERS: dict[str, Callable[[Mischief, Trouble], None]] = {
     "server": _kill,
     "freeze": _freeze,
     "told_again": _told_again,
+    "forgotten": _forgotten,
     "clock": _clock,
     "kill_switch": _kill_switch,
 }
