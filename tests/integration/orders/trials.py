@@ -35,6 +35,7 @@ RARE = ("orders.send.", "orders.cancel.", "orders.intent", "orders.place")
 """Marks around writes: every one of them is tried; of those around reads the first of a kind."""
 
 
+MOST_BEGINS = 3
 ENDS_WITHIN_S = 60.0
 """How long a process that has lost its claim may take to stop."""
 
@@ -134,9 +135,15 @@ async def asked(flow: Flow, house: House, play: Play) -> None:
 
 
 async def insisted(flow: Flow, house: House, play: Play) -> None:
-    """Begin a flow as a caller does who got no clear answer: again, with the same key."""
-    with suppress(IdempotencyInProgress, OutcomeUnknown, UpstreamUnavailable, UpstreamRefused, Expired):
-        await flow.begin(house, play)
+    """Begin a flow as a caller does who got no clear answer: again, with the same key.
+
+    Who is told that nothing was begun, because a read took too long on a busy machine, asks again as well.
+    """
+    for _ in range(MOST_BEGINS):
+        with suppress(IdempotencyInProgress, OutcomeUnknown, UpstreamUnavailable, UpstreamRefused, Expired):
+            await flow.begin(house, play)
+        if await flow.subject(house, play) is not None:
+            return
 
 
 async def ends_right(flow: Flow, house: House, play: Play) -> None:
