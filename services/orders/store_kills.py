@@ -14,7 +14,7 @@ from libs.common.messages.vocabulary import BrokerMode
 from services.orders import rows
 from services.orders.killing import Doomed, Trouble
 
-# A row that this very statement made is not seen by it, and is nobody else's: the switch was never touched.
+# A row that this very statement made, or waited for while somebody else made it, is not seen by it.
 _HELD = """
 with made as (
     insert into orders.kill_switches (username) values ($1) on conflict do nothing
@@ -28,7 +28,8 @@ async def is_engaged(unit: Unit, username: str) -> bool:
 
     Whoever engages it waits for the unit; so an entry is stored, or marked as sent, before that, or not at all.
     """
-    return await unit.json(_HELD, username) == b"true"
+    # At first use it is asked once more: who made the row in the meantime may have engaged it.
+    return (await unit.json(_HELD, username) or await unit.json(_HELD, username)) == b"true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

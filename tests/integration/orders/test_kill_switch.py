@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -15,7 +16,7 @@ from libs.common.messages.safety import KillAction, KillSwitch
 from libs.common.messages.vocabulary import BrokerMode, EntryType
 from libs.common.testing import TestDatabase, eventually
 from libs.common.vault import Vault, new_key
-from services.orders import handlers_safety, kills
+from services.orders import handlers_safety, kills, store_kills
 from services.orders.deps import account_key
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import QUICK, House, a_house
@@ -222,6 +223,30 @@ async def test_while_a_broker_does_not_answer_that_is_why_its_holdings_wait(hous
     await eventually(is_said)
     await house.sim.clear_faults()
     assert await house.until(held["id"], within_s=20, status="CLOSED", close_reason="KILL_SWITCH")
+
+
+async def test_who_looks_while_the_very_first_switch_is_engaged_finds_it_engaged(house: House) -> None:
+    async with house.admin() as admin:
+        await admin.execute("delete from orders.kill_switches where username = $1", house.user)
+        engaging = admin.transaction()
+        await engaging.start()
+        await admin.execute("insert into orders.kill_switches (username, engaged) values ($1, true)", house.user)
+
+        async def looks() -> bool:
+            async with house.db.for_user(house.user) as unit:
+                return await store_kills.is_engaged(unit, house.user)
+
+        async def waits() -> bool:
+            sql = (
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%kill_switches%'"
+            )
+            async with house.database.admin() as beside:
+                return bool(await beside.fetchval(sql))
+
+        looking = asyncio.create_task(looks())
+        await eventually(waits)
+        await engaging.commit()
+    assert await looking
 
 
 async def _sealed_otherwise(house: House, key: str, ciphertext: str) -> str:
