@@ -150,13 +150,15 @@ class CredentialsBody(Body):
 
 
 class TestBody(Body):
-    """A token to try, or the stored one when left out."""
+    """A token to try, or the stored one when left out. The body that would store it is taken as it is."""
 
     __test__ = False
 
     broker_mode: BrokerMode
     account_id: AccountId
+    account_name: Text | None = None
     token: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,500}$")] | None = Field(default=None, repr=False)
+    confirm: Literal["LIVE"] | None = None
 
 
 class Credentials(Answer):

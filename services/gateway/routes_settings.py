@@ -59,4 +59,4 @@ async def remove_credentials(caller: Admin, broker_mode: BrokerMode, account_id:
 @router.post("/credentials/test", response_model=CredentialsTest, responses=problems(*AT_THE_BROKER))
 async def test_credentials(caller: Admin, body: TestBody) -> Response:
     """Ask the broker whose token this is, or whether the stored one still works."""
-    return await caller.ask(TestCredentials(**body.model_dump()))
+    return await caller.ask(TestCredentials(**body.model_dump(exclude={"account_name", "confirm"})))

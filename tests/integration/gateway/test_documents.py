@@ -16,12 +16,13 @@ from libs.common.messages.orders import (
     GetOrdersStatus,
     GetTradingSettings,
     StoreCredentials,
+    TestCredentials,
     TradeClosed,
     TradeUnprotected,
     UpdateTradingSettings,
 )
 from libs.common.messages.pricing import GetMarketStatus, GetPricingStatus
-from libs.common.messages.vocabulary import CloseReason, OrderStatus, Severity, TradeStatus
+from libs.common.messages.vocabulary import BrokerMode, CloseReason, OrderStatus, Severity, TradeStatus
 from libs.common.testing import eventually
 from tests.integration.gateway.facts import NOW, order, trade
 from tests.integration.gateway.house import House
@@ -100,6 +101,22 @@ async def test_a_broker_token_goes_in_and_never_comes_out(house: House) -> None:
     assert token not in (await alice.put("/api/settings/credentials", json={**body, "token": token + " "})).text
     [(command, _)] = house.asked
     assert token not in repr(command)
+
+
+async def test_the_body_that_would_store_a_token_may_be_tried_first(house: House) -> None:
+    house.answers[TestCredentials] = {"ok": True, "broker_mode": "TRADIER_LIVE", "account_id": "6YA1"}
+    alice = await house.signed_in("alice")
+    body = {
+        "broker_mode": "TRADIER_LIVE",
+        "account_id": "6YA1",
+        "account_name": "Main",
+        "token": "t",
+        "confirm": "LIVE",
+    }
+    answer = await alice.post("/api/settings/credentials/test", json=body)
+    assert (answer.status_code, answer.json()["ok"]) == (200, True), answer.text
+    [(command, _)] = house.asked
+    assert command == TestCredentials(broker_mode=BrokerMode.TRADIER_LIVE, account_id="6YA1", token="t")
 
 
 async def test_what_happens_to_orders_and_trades_becomes_lines_once(house: House) -> None:

@@ -60,7 +60,6 @@ def test_an_answer_has_exactly_the_fields_of_its_message(shown: type[BaseModel],
         (models_trades.SnapshotsAsked, pricing.GetSnapshots, {"trade_id"}),
         (models_market.ChainAsked, pricing.GetChain, {"ticker"}),
         (models_settings.CredentialsBody, orders.StoreCredentials, set()),
-        (models_settings.TestBody, orders.TestCredentials, set()),
         (models_account.ExecutionsAsked, monitor.ListExecutions, set()),
         (models_account.IncidentsAsked, monitor.ListIncidents, set()),
     ],
@@ -69,6 +68,12 @@ def test_a_body_has_exactly_the_fields_of_its_message(
     asked: type[BaseModel], carried: type[BaseModel], added: set[str]
 ) -> None:
     assert set(asked.model_fields) == set(carried.model_fields) - added
+
+
+def test_the_body_that_would_store_a_token_is_taken_where_it_is_only_tried() -> None:
+    tried = set(models_settings.TestBody.model_fields)
+    assert tried == set(models_settings.CredentialsBody.model_fields)
+    assert tried >= set(orders.TestCredentials.model_fields)
 
 
 def test_every_route_names_its_permission_or_is_public_on_purpose() -> None:

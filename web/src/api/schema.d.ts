@@ -2170,14 +2170,18 @@ export interface components {
         };
         /**
          * TestBody
-         * @description A token to try, or the stored one when left out.
+         * @description A token to try, or the stored one when left out. The body that would store it is taken as it is.
          */
         TestBody: {
             broker_mode: components["schemas"]["BrokerMode"];
             /** Account Id */
             account_id: string;
+            /** Account Name */
+            account_name?: string | null;
             /** Token */
             token?: string | null;
+            /** Confirm */
+            confirm?: "LIVE" | null;
         };
         /**
          * Timeline
