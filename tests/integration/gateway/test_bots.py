@@ -125,6 +125,30 @@ async def test_a_bot_publishes_its_signals_and_hears_what_becomes_of_its_users(
         assert (len(one.heard), len(other.heard)) == (1, 1)
 
 
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 1_000_000])
+async def test_a_signal_too_large_is_refused_to_its_sender_and_stored_nowhere(
+    house: House, alices: str, size: int
+) -> None:
+    async with bot(house, "alice.large", alices) as one:
+        ack = await one.publish("x" * size)
+        assert ack["error"]["description"] == "message size exceeds maximum allowed"
+        assert (await one.publish({"signal_id": "1"}))["stream"] == durables.SIGNALS, "it is still let in"
+        assert one.refusals == []
+
+
+async def test_more_than_the_server_carries_ends_the_bots_connection_and_nobody_elses(
+    house: House, alices: str, bobs: str
+) -> None:
+    async with bot(house, "bob.scan", bobs) as other:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.nats.port)
+        login = orjson.dumps({"user": "alice.scan", "pass": alices, "verbose": False, "lang": "test", "version": "1"})
+        writer.write(b"CONNECT " + login + b"\r\nPING\r\nPUB signals.alice.scan 9000000\r\n")
+        told = await asyncio.wait_for(reader.readuntil(b"Maximum Payload Violation"), 10)
+        assert b"PONG" in told, "it was let in"
+        writer.close()
+        assert (await other.publish({"signal_id": "1"}))["stream"] == durables.SIGNALS
+
+
 def forbidden_to_publish() -> list[str]:
     asked = [one.subject("alice") for one in (*base.COMMANDS.values(), *base.QUERIES.values())]
     facts = [fact.subject("alice") for fact in base.FACTS.values()]

@@ -16,9 +16,12 @@ import pytest
 
 from libs.common.errors import AppError, Expired, LimitExceeded, UpstreamUnavailable
 from libs.common.handlers import Reply
+from libs.common.messages.inputs import PlaceBody
 from libs.common.messages.orders import Entry, PlaceTrade
+from libs.common.messages.signals import DECIDED
 from libs.common.messages.vocabulary import EntryType, OptionType
-from libs.common.testing import TestDatabase
+from libs.common.testing import TestDatabase, eventually
+from tests.integration.orders.bots import publish, rows_of, signal
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import House, a_house
 
@@ -107,16 +110,40 @@ def limits_named(refused: list[AppError]) -> set[str]:
     return {error.extra["limit"] for error in refused if isinstance(error, LimitExceeded)}
 
 
-async def test_fifty_placements_from_two_replicas_never_open_more_positions_than_allowed(
+async def as_signal(house: House, command: PlaceTrade) -> None:
+    """Deliver a placement as a bot's signal that trades by itself, and wait until it is decided."""
+    wish = command.model_dump(mode="json", include=set(PlaceBody.model_fields), exclude_none=True)
+    taken = await publish(house, signal(house) | wish)
+    assert taken is not None
+
+    async def is_decided() -> bool:
+        async with house.admin() as admin:
+            state = await admin.fetchval("select state from orders.signals where id = $1", taken.id)
+        return state in DECIDED
+
+    await eventually(is_decided, within_s=60, every_s=0.1)
+
+
+async def test_fifty_placements_and_signals_from_two_replicas_never_open_more_positions_than_allowed(
     replicas: tuple[House, House],
 ) -> None:
     house = replicas[0]
     commands = await fifty(house)
-    await house.prefer(max_positions=7)
+    await house.prefer(max_positions=7, signal_mode="auto")
     async with never_more(house, positions=7, heat_usd=7 * PREMIUM_USD) as seen:
-        placed, refused = await race(replicas, commands)
-    assert placed == 7 == max(seen)
+        signals = asyncio.gather(
+            *(as_signal(one, command) for one, command in zip(cycle(replicas), commands[::2], strict=False))
+        )
+        placed, refused = await race(replicas, commands[1::2])
+        await signals
+    rows = await rows_of(house)
+    accepted = [row for row in rows if row["state"] == "accepted"]
+    assert len(rows) == MANY // 2
+    assert placed + len(accepted) == 7 == max(seen)
     assert limits_named(refused) == {"max_positions"}
+    reasons = {row["reason"] for row in rows if row["code"] == "limit_exceeded"}
+    assert reasons <= {"max_positions is 7; this would be 8 open trades"}
+    assert {row["code"] for row in rows} <= {None, "limit_exceeded", "expired", "upstream_unavailable"}
     await check(house)
 
 

@@ -142,12 +142,19 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str, str]] = [
     ("no zone", lambda b: b | {"expires_at": "2026-11-21T12:00:00"}, "invalid_input", "expires_at: input should have"),
     ("version", lambda b: b | {"v": 2}, "invalid_input", "v: input should be 1"),
     ("types", lambda b: b | {"qty": "many"}, "invalid_input", "qty: input should be a valid integer"),
+    ("not a number", lambda b: b | {"strike": "NaN"}, "invalid_input", "strike: input should be a finite number"),
+    ("endless", lambda b: b | {"sl_price": "-Infinity"}, "invalid_input", "sl_price: input should be a finite number"),
+    ("exponent", lambda b: b | {"ref_price": "1e999999"}, "invalid_input", "ref_price: decimal input should have"),
+    ("quantity", lambda b: b | {"qty": -2}, "invalid_input", "qty: input should be greater than or equal to 1"),
+    ("stop below 0", lambda b: b | {"sl_price": "-1"}, "invalid_input", "sl_price: input should be greater"),
+    ("another's name", lambda b: b | {"signal_id": "sig.bob/1"}, "invalid_input", "signal_id: string should match"),
+    ("no name", lambda b: b | {"signal_id": None}, "invalid_input", "signal_id: input should be a valid string"),
     ("a list", lambda b: [b], "invalid_input", "Input should be a valid dictionary"),
     ("unknown field", lambda b: b | {"username": "bob"}, "invalid_input", "username: extra inputs are not permitted"),
     ("mode", lambda b: b | {"broker_mode": "TRADIER_LIVE"}, "invalid_input", "the signal is for TRADIER_LIVE"),
     ("account", lambda b: b | {"account_id": "VA99999999"}, "invalid_input", "account VA99999999 is not one of your"),
     ("slippage alone", lambda b: b | {"max_slippage_pct": 1}, "invalid_input", "max_slippage_pct needs a ref_price"),
-    ("expired contract", lambda b: b | {"expiry": "2024-01-19"}, "invalid_input", ""),
+    ("expired contract", lambda b: b | {"expiry": "2024-01-19"}, "invalid_input", "is not listed: no such strike"),
     ("no contract", lambda b: b | {"strike": "1.5"}, "invalid_input", "is not listed"),
     ("stop", lambda b: b | {"sl_price": "9"}, "invalid_input", "stop must be below"),
     (
@@ -171,10 +178,32 @@ async def test_what_is_wrong_is_refused_in_words_and_nothing_is_sent(
     assert words in row["reason"], row["reason"]
     (said,) = await outcomes(house)
     assert (said[0], said[1]["code"], said[1]["reason"]) == ("signal_rejected", code, row["reason"])
-    if not isinstance(change(body), list):
-        assert said[1]["signal_id"] == body["signal_id"]
+    sent = change(body)
+    if not isinstance(sent, list):
+        assert said[1]["signal_id"] == sent["signal_id"], "told by the name it was sent under, where it has one"
     assert await entries(house) == []
     assert await house.only_trade() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ({"expires_at": ahead(days=2)}, "invalid_input", "expires_at is at most the session's end"),
+        ({"expiry": "2024-01-19"}, "invalid_input", "has expired; it traded last 2024-01-19"),
+        ({"expires_at": ahead(days=-7)}, "expired", "the signal's time was over"),
+        ({"broker_mode": "TRADIER_SANDBOX"}, "invalid_input", "the signal is for TRADIER_SANDBOX"),
+        ({"account_id": "VA99999999"}, "invalid_input", "account VA99999999 is not one of your"),
+    ],
+    ids=["far future", "expired contract", "last week", "mode", "account"],
+)
+async def test_what_nobody_could_approve_in_time_does_not_wait_for_it(
+    house: House, change: dict[str, Any], code: str, words: str
+) -> None:
+    taken = await publish(house, signal(house) | change)
+    assert taken is not None
+    assert (taken.state in {"rejected", "expired"}, taken.code) == (True, code)
+    assert words in (taken.reason or "")
+    assert await entries(house) == []
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"NaN", b'{"qty": NaN}', b"[" * 60_000, b"\xff\xfe", b'"x"', b"x" * 70_000])
