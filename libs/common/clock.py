@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -22,6 +22,10 @@ class Clock(Protocol):
         ...
 
 
+_SINCE_BOOT: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
+"""Counts a machine's sleep too, where there is such a clock: what was claimed before it is over after it."""
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -31,7 +35,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Return seconds that only ever grow. Units: seconds."""
-        return time.monotonic()
+        return time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
 
 
 class ManualClock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +36,15 @@ def test_the_systems_clock_is_aware_and_in_utc() -> None:
     clock = SystemClock()
     assert clock.now().utcoffset() == timedelta(0)
     assert clock.monotonic() <= clock.monotonic()
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has no clock that counts its sleep")
+def test_a_machine_that_slept_has_let_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A claim taken before a laptop was closed is over when it is opened.
+    before, asked = SystemClock().monotonic(), time.clock_gettime
+    slept_s = {time.CLOCK_BOOTTIME: 3600.0}
+    monkeypatch.setattr(time, "clock_gettime", lambda which: asked(which) + slept_s.get(which, 0.0))
+    assert SystemClock().monotonic() >= before + 3600
 
 
 def test_a_manual_clock_moves_only_when_moved_and_never_back() -> None:
