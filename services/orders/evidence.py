@@ -265,6 +265,10 @@ def _after_its_day(view: View, orders: tuple[Order, ...], seen: Seen, moment: Mo
         return _noted(view, first.tag, moment, at_once=words)
     change = unexplained(view, first, seen)
     most = first.qty if first.role is OrderRole.ENTRY else 0
+    if first.base_qty is None and (change or not most):
+        # Lots of others would be taken for what it bought, or hide what it sold.
+        words = "its New York day is over, and nobody could tell what the account held before it"
+        return _noted(view, first.tag, moment, at_once=words)
     if not 0 <= change <= most or change != int(change):
         return _noted(view, first.tag, moment, at_once=f"its New York day is over, and {_position_words(change)}")
     agrees = first.look_qty == change and first.look_at is not None

@@ -3,7 +3,8 @@
 1. A named order counts only when it can be the one: of this account and contract, the same sides and quantities, not
    older than the write, nobody else's by its tag or by our own rows.
 2. "None" counts only against a list that is to be trusted, and positions in which nothing is left that it could have
-   bought. What expired since leaves nothing to see: of it a person's word counts alone.
+   bought. What expired since leaves nothing to see, nor does a day that is over where nobody knows what was held
+   before it: of those a person's word counts alone.
 3. Where contracts are missing, and nothing shown says how, two looks must agree on it. The write is then settled and
    they are noted as missing: nothing is sold in their place before everything is looked at again.
 4. A refusal says what was found, so that the next answer can be right.
@@ -17,6 +18,7 @@ from decimal import Decimal
 from libs.broker.orders import OrderReport
 from libs.common.errors import IllegalTransition, InvalidInput
 from libs.common.messages.vocabulary import OrderRole, OrderStatus
+from libs.market import calendar
 from libs.market.options import OccSymbol
 from services.orders import evidence, lifecycle
 from services.orders.evidence import Seen
@@ -85,7 +87,8 @@ def check_none(view: View, looks: tuple[Seen, ...], moment: Moment) -> int:
         if doubt is not None:
             raise InvalidInput(f"{doubt}; ask again when the broker shows everything")
         change = evidence.beyond_others(view, first, seen, moment)
-        if change > 0 and _buys(view, tag) and not _went_with_its_contract(view, seen, change):
+        can_tell = not _went_with_its_contract(view, seen, change) and not _has_nothing_to_compare(first, seen)
+        if change > 0 and _buys(view, tag) and can_tell:
             words = f"the account holds {change:f} of {view.trade.occ_symbol} more than is explained"
             raise InvalidInput(f"{words}; name the order that bought them")
         found_missing = _missing(view, tag, seen, moment)
@@ -109,6 +112,13 @@ def _went_with_its_contract(view: View, seen: Seen, change: Decimal) -> bool:
     contract = OccSymbol.parse(view.trade.occ_symbol)
     is_gone = seen.today is not None and contract.expiry < seen.today and not seen.holding(str(contract)).qty
     return is_gone and change == -view.held_qty
+
+
+def _has_nothing_to_compare(order: Order, seen: Seen) -> bool:
+    """Say whether nobody knows what was held before a write, and no list can show it any more."""
+    at = order.venue_at or order.sent_at
+    is_over = at is not None and seen.today is not None and calendar.new_york_date(at) < seen.today
+    return order.base_qty is None and is_over
 
 
 def _buys(view: View, tag: str) -> bool:

@@ -16,6 +16,7 @@ from libs.common.messages.vocabulary import OrderStatus as Ours
 from services.orders import evidence, lifecycle
 from services.orders.contract import Holding
 from services.orders.evidence import Baseline, Known, KnownOrder, Seen
+from services.orders.looking import looked_in_vain
 from services.orders.reading import reports_of
 from services.orders.settings import Settings
 from services.orders.steps import Moment, Waits, evidence_gap_s, next_look_at
@@ -320,6 +321,25 @@ def test_a_position_that_it_cannot_explain_leaves_a_day_order_to_a_person(positi
         view = look(view, at=TOMORROW + timedelta(seconds=31 * number), position=position)
     assert view.orders[0].status is Ours.UNKNOWN
     assert view.orders[0].doubt
+
+
+def test_lots_that_may_have_been_there_before_are_not_taken_for_what_a_day_entry_bought() -> None:
+    view = unknown(foreign=None)
+    for number in range(1, 4):
+        view = look(view, at=TOMORROW + timedelta(seconds=31 * number), position=2)
+    assert (view.orders[0].status, view.trade.filled_qty) == (Ours.UNKNOWN, 0)
+    assert "held before" in (view.orders[0].doubt or "")
+    for number in range(4, 6):
+        view = look(view, at=TOMORROW + timedelta(seconds=31 * number))
+    assert view.trade.close_reason is CloseReason.CANCELLED
+
+
+def test_a_sale_is_not_taken_for_lapsed_where_lots_of_others_may_hide_it() -> None:
+    # Two of ours, and two of others' that nobody saw before; the sale executed, and what is left looks like ours.
+    view = unknown_sale(None)
+    for number in range(1, 4):
+        view = look(view, at=TOMORROW + timedelta(seconds=31 * number), position=2, tag="bk-sell")
+    assert sale(view).status is Ours.UNKNOWN
 
 
 def test_what_is_good_till_cancelled_stays_unknown_after_its_day() -> None:

@@ -18,7 +18,7 @@ from services.orders.evidence import Known, Seen
 from services.orders.resolving import Asker
 from services.orders.steps import Moment
 from services.orders.trade import View
-from tests.unit.orders.test_evidence import LATER, held, listed, one_we_know, sale, unknown, unknown_sale
+from tests.unit.orders.test_evidence import LATER, TOMORROW, held, listed, one_we_know, sale, unknown, unknown_sale
 from tests.unit.orders.views import NOW, OCC, filled
 
 ANN = Asker("ann", "a browser")
@@ -105,6 +105,14 @@ def test_none_is_refused_where_the_tag_is_listed() -> None:
 def test_none_is_refused_where_something_was_bought() -> None:
     with pytest.raises(InvalidInput, match=f"2 of {OCC} more"):
         check_none(unknown(), position=2)
+
+
+def test_none_counts_the_day_after_where_nobody_knows_what_was_held_before() -> None:
+    with pytest.raises(InvalidInput, match=f"2 of {OCC} more"):
+        check_none(unknown(foreign=None), position=2)
+    with pytest.raises(InvalidInput, match=f"2 of {OCC} more"):
+        check_none(unknown(), position=2, at=TOMORROW)
+    check_none(unknown(foreign=None), position=2, at=TOMORROW)
 
 
 def test_none_is_refused_where_something_was_sold() -> None:
