@@ -178,8 +178,10 @@ def is_repair(view: View) -> bool:
     trade = view.trade
     if trade.foreign_exit is not None or trade.shown_qty is not None or trade.successor_occ is not None:
         return True
-    last = next((order for order in reversed(view.orders) if order.role in BRACKET_ROLES), None)
-    if last is None or last.reason in (NOT_PLACED, NEVER_SENT):
+    # Those that never left say nothing of what became of the ones before them.
+    sent = (order for order in reversed(view.orders) if order.reason not in (NOT_PLACED, NEVER_SENT))
+    last = next((order for order in sent if order.role in BRACKET_ROLES), None)
+    if last is None:
         return False
     # Exits sent with their entry carry its tag; what the entry bought takes no exit down.
     legs = [order for order in view.by_tag(last.tag) if order.role in BRACKET_ROLES]

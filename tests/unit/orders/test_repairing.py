@@ -19,6 +19,7 @@ from libs.common.messages.vocabulary import BrokerMode, CloseReason, Finding, Pr
 from libs.common.messages.vocabulary import OrderStatus as Status
 from services.orders import asking, concerns, protecting, repairing
 from services.orders.contract import Beside
+from services.orders.merging import NOT_PLACED
 from services.orders.plan import is_running, next_step
 from services.orders.repairing import Looked, Standing
 from services.orders.steps import Inspect, Moment, Wait
@@ -220,6 +221,16 @@ def test_exits_of_which_one_went_by_itself_are_looked_after_though_we_took_down_
         cancel_at = LATER if leg.role in asked_of else None
         view = view.with_order(replace(leg, status=Status.CANCELLED, cancel_at=cancel_at))
     assert protecting.is_repair(view) is (len(asked_of) < 2)
+
+
+def test_exits_that_went_by_themselves_are_looked_after_though_the_next_ones_never_left() -> None:
+    view = protected()
+    for leg in view.live_bracket:
+        view = view.with_order(replace(leg, status=Status.CANCELLED))
+    last = view.orders[-1]
+    unsent = replace(last, id="again", tag="bk-again", reason=NOT_PLACED, broker_order_id=None, group_order_id=None)
+    assert protecting.is_repair(replace(view, orders=(*view.orders, unsent)))
+    assert not protecting.is_repair(replace(filled(), orders=(*filled().orders, unsent)))
 
 
 # ── whole accounts ───────────────────────────────────────────────────────────────────────────────────────────────────
