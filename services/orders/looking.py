@@ -10,6 +10,9 @@ from services.orders import asking, lifecycle
 from services.orders.steps import Moment
 from services.orders.trade import ActionState, Event, Order, View
 
+MOST_IN_VAIN = 5
+"""So many looks in vain count towards the time to the next one."""
+
 
 def read_in_vain(view: View, group_order_id: str, now: datetime) -> View:
     """Note a read that told nothing, so that the next one waits longer."""
@@ -20,10 +23,14 @@ def read_in_vain(view: View, group_order_id: str, now: datetime) -> View:
 
 
 def looked_in_vain(view: View, tag: str, now: datetime) -> View:
-    """Note a look that could not be finished. It proves nothing."""
+    """Note a look that could not be finished. It proves nothing.
+
+    Looks that a broker's silence ends grow no rarer than every ten seconds: its return is to be seen soon.
+    """
     for order in view.by_tag(tag):
         if order.status is OrderStatus.UNKNOWN:
-            view = view.with_order(replace(order, read_at=now, looks=order.looks + 1))
+            looks = max(order.looks, min(order.looks + 1, MOST_IN_VAIN))
+            view = view.with_order(replace(order, read_at=now, looks=looks))
     return view
 
 

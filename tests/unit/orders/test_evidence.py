@@ -385,6 +385,14 @@ def test_what_nobody_settles_is_looked_for_twice_a_minute() -> None:
     assert at - (view.orders[0].read_at or NOW) == timedelta(seconds=30)
 
 
+def test_while_the_broker_cannot_be_asked_it_is_tried_every_ten_seconds_so_that_its_return_is_seen() -> None:
+    view, at = unknown_sale(), NOW
+    for _ in range(20):
+        view = looked_in_vain(view, "bk-sell", at)
+        at = next_look_at(sale(view), Moment(at)) or at
+    assert timedelta(seconds=5) < at - (sale(view).read_at or NOW) <= timedelta(seconds=10.5)
+
+
 def test_the_gap_of_an_entry_is_the_long_one() -> None:
     waits = Waits()
     assert evidence_gap_s(unknown().orders[0], waits) == waits.look_gap_entry_s
