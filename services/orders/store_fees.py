@@ -8,12 +8,14 @@ from services.orders import rows
 AT_ONCE = 50
 """How many trades of an account one reading serves."""
 
-# The event says that it was read. What no history told for so long it will not tell any more.
+# The event says that it was read. What executed since, as a purchase that ends a short, is not in what was read. What
+# no history told for so long it will not tell any more.
 _UNREAD = """
 from orders.trades t
 where t.status = 'CLOSED' and t.filled_qty > 0 and t.broker_mode <> 'TRADIER_SANDBOX'
 and t.close_date > now() - interval '14 days'
-and not exists (select from orders.timeline e where e.trade_id = t.id and e.kind = 'fees')
+and not exists (select from orders.timeline e where e.trade_id = t.id and e.kind = 'fees' and e.at >= coalesce(
+    (select max(o.fill_seen_at) from orders.broker_orders o where o.trade_id = t.id), e.at))
 """
 _ACCOUNTS = f"""
 select coalesce(json_agg(distinct jsonb_build_array(t.broker_mode || ':' || t.account_id, t.username)), '[]')::text

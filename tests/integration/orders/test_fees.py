@@ -40,6 +40,15 @@ async def noted(house: House, trade_id: str) -> int:
         return int(await admin.fetchval(sql, trade_id))
 
 
+async def fees_of(house: House, trade_id: str) -> Decimal:
+    booked = (one["amount_usd"] for one in await house.corrected(trade_id) if one["kind"] == "fees")
+    return sum(booked, Decimal(0))
+
+
+async def is_covered(house: House, trade_id: str) -> bool:
+    return "short" in {one["kind"] for one in await house.corrected(trade_id)}
+
+
 async def test_commissions_come_in_once_after_the_night_and_the_result_is_the_brokers_money(house: House) -> None:
     row = await ended(house)
     await fees.plan_jobs(house.deps)
@@ -67,3 +76,24 @@ async def test_while_the_day_lasts_and_where_no_history_tells_it_nothing_is_book
     await house.sim.control("toggles", history="nightly")
     await fees.read(due(house), house.deps)
     assert [one["amount_usd"] for one in await house.corrected(row["id"])] == [Decimal("-1.4")]
+
+
+async def test_what_is_bought_back_on_a_later_day_bears_its_commission_too(house: House) -> None:
+    await house.sim.control("toggles", commission_cents=35)
+    trade = await house.protected()
+    await house.sim.control("clock", session="closed")
+    [group] = [order for order in await house.sim.orders(house.account_id) if order["class"] == "oco"]
+    await house.happens("double_fill", order_id=group["id"])
+    await house.until(trade["id"], telling=True, status="CLOSED")
+    await tomorrow(house)
+    await fees.read(due(house), house.deps)
+    assert await fees_of(house, trade["id"]) == Decimal("-2.1")
+    await house.sim.control("clock", session="open")
+    await eventually(lambda: is_covered(house, trade["id"]), within_s=12)
+    await tomorrow(house)
+    await fees.read(due(house), house.deps)
+    assert await fees_of(house, trade["id"]) == Decimal("-2.8")
+    told = sum(one["amount_usd"] for one in await house.corrected(trade["id"]))
+    truth = await house.sim.cash(house.account_id)
+    moved = Decimal(str(truth["cash"])) - Decimal(str(truth["deposited"]))
+    assert moved == (await house.trade(trade["id"]))["realized_pnl"] + told
