@@ -113,11 +113,12 @@ async def answered(unit: Unit, username: str, key: str) -> None:
 
 # The switch before the account, and that only where the switch lets anybody in. What comes of it is read from the
 # locked rows alone; everything else is read by a later statement, which sees what was waited for. A switch that this
-# very statement made is not seen by it, and was never touched. What follows in the unit are the same few statements
-# each time, so their plans are made once instead of for each of their first uses.
+# very statement made is not seen by it, and was never touched; one that somebody else made meanwhile is not seen
+# either, and says nothing until it is asked again. What follows in the unit are the same few statements each time, so
+# their plans are made once instead of for each of their first uses.
 _ADMIT = """
 with made as (
-    insert into orders.kill_switches (username) values ($1) on conflict do nothing
+    insert into orders.kill_switches (username) values ($1) on conflict do nothing returning username
 ), switch as materialized (
     select engaged from orders.kill_switches where username = $1 for share
 ), account as materialized (
@@ -127,7 +128,7 @@ with made as (
 )
 select json_build_array(
     coalesce((select engaged from switch), false), exists (select from account),
-    set_config('plan_cache_mode', 'force_generic_plan', true)
+    exists (select from switch union all select from made), set_config('plan_cache_mode', 'force_generic_plan', true)
 )::text
 """
 
@@ -198,8 +199,11 @@ async def admit(unit: Unit, account: Account) -> Admission:
 
     Whoever engages the switch waits for the unit; so an entry is stored before that, or not at all.
     """
-    is_killed, has_account, _ = rows.loads(await unit.json(_ADMIT, account.username, account.account_key) or b"")
-    return Admission(is_killed, has_account)
+    while True:
+        raw = await unit.json(_ADMIT, account.username, account.account_key)
+        is_killed, has_account, is_held, _ = rows.loads(raw or b"")
+        if is_held:
+            return Admission(is_killed, has_account)
 
 
 async def standing(unit: Unit, account: Account, occ_symbol: str, *, day: str, fresh: Freshness) -> Standing:
