@@ -8,24 +8,25 @@ from libs.common.db import Unit
 from libs.common.messages.vocabulary import BrokerMode
 from services.orders import rows
 
+# Watched are those that are open, of which an order works, or that are short: with what is asked of others, few of all.
 _INTERRUPTED = """
 select coalesce(json_agg(json_build_array(t.id, t.username)), '[]')::text
-from orders.trades t
+from (
+    select v.trade_id from orders.trade_views v where v.is_watched
+    union select a.trade_id from orders.actions a where a.state in ('REQUESTED', 'RUNNING')
+) w
+join orders.trades t on t.id = w.trade_id
 join orders.flows f on f.trade_id = t.id
 left join orders.jobs j on j.kind = 'advance' and j.key = t.id and j.due_at < now() + interval '1 minute'
 where j.key is null and (f.claimed_until is null or f.claimed_until < clock_timestamp())
 and (
-    exists (select from orders.broker_orders o
-            where o.trade_id = t.id and o.status in ('INTENT', 'SENT', 'UNKNOWN'))
+    t.status in ('PARTIAL', 'CLOSED')
+    or exists (select from orders.broker_orders o where o.trade_id = t.id and (o.status in ('INTENT', 'SENT', 'UNKNOWN')
+            or (o.cancel_at is not null and o.status in ('WORKING', 'PARTIAL'))))
     or exists (select from orders.actions a where a.trade_id = t.id and a.state in ('REQUESTED', 'RUNNING'))
     or (t.status = 'FILLED' and (t.protection in ('PENDING', 'NAKED')
         or (t.protection = 'NONE' and (t.foreign_exit is not null or t.shown_qty is not null))))
-    or exists (select from orders.concerns c where c.trade_id = t.id and c.kind = 'short' and c.ended_at is null)
 )
-and (t.status <> 'CLOSED' or exists (
-    select from orders.broker_orders o where o.trade_id = t.id and o.status in ('INTENT', 'SENT', 'UNKNOWN'))
-    or exists (select from orders.actions a where a.trade_id = t.id and a.state = 'REQUESTED')
-    or exists (select from orders.concerns c where c.trade_id = t.id and c.kind = 'short' and c.ended_at is null))
 """
 
 _WORKING_ENTRIES = """
