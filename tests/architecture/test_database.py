@@ -30,6 +30,12 @@ MORE_TABLES = {
 }
 MADE = [service for service in SERVICES if head_of(service)]
 
+WRITTEN_ONCE = (
+    "orders.timeline", "orders.corrections", "orders.entry_context", "orders.market_context", "orders.audit",
+    "gateway.audit",
+)  # fmt: skip
+"""A trade's story, what was learned of its money after its end, its capsule, and who changed which rule."""
+
 _TABLES = """
 select nspname as schema, relname as name, relrowsecurity as enabled, relforcerowsecurity as forced,
        pg_get_userbyid(relowner) as owner, relispartition as is_partition, pg_class.oid
@@ -123,6 +129,12 @@ async def test_rights_are_granted_to_the_services_own_doors_only(migrated: TestD
         doors = {f"{row['schema']}_tenant", f"{row['schema']}_worker"}
         assert row["grantee"] in doors, dict(row)
         assert row["verb"] in {"SELECT", "INSERT", "UPDATE", "DELETE"}, dict(row)
+
+
+async def test_what_is_written_down_once_can_be_added_to_and_by_no_door_changed(migrated: TestDatabase) -> None:
+    found = await rows(migrated, _GRANTS)
+    verbs = {name: {row["verb"] for row in found if f"{row['schema']}.{row['name']}" == name} for name in WRITTEN_ONCE}
+    assert verbs == {name: {"SELECT", "INSERT"} for name in WRITTEN_ONCE}
 
 
 async def test_no_login_is_granted_anything_in_a_schema(migrated: TestDatabase) -> None:

@@ -212,6 +212,39 @@ def test_a_cancel_that_took_long_to_answer_is_read_before_it_is_asked_for_again(
     assert cancel_or_read(read.live_bracket[0], late) == Cancel(group_id)
 
 
+def test_a_cancel_that_nobody_confirms_is_an_alarm_and_asked_for_again_and_nothing_is_sold_meanwhile() -> None:
+    view = asking.with_close(
+        protected(), action_id="c", reason=CloseReason.MANUAL_CLOSE, state=ActionState.RUNNING, now=NOW
+    )
+    group_id = view.live_bracket[0].group_order_id or ""
+    alarms, cancels = [], 0
+    for seconds in range(600):
+        moment = Moment(NOW + timedelta(seconds=seconds))
+        step = next_step(view, moment)
+        if isinstance(step, Cancel):
+            view, cancels = lifecycle.cancel_asked(view, group_id, moment.now), cancels + 1
+        elif isinstance(step, Read):
+            view = looking.read_in_vain(view, group_id, moment.now)
+        else:
+            assert isinstance(step, Wait), f"{step} beside exits that may still execute"
+        alarms += [seconds for one in concerns.found(view, moment) if one.kind == "cancel_unconfirmed"]
+    assert alarms[:2] == [30, 31]
+    assert 60 <= cancels <= 120
+
+
+def test_whoever_chose_to_be_alerted_only_is_alerted_and_nothing_is_sold() -> None:
+    over: dict[str, Any] = {"status": OrderStatus.REJECTED, "reason": "no", "ended_at": NOW}
+    roles = (OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT)
+    refused = [a_leg(role, tag=f"bk-{nth}", **over) for nth in range(2) for role in roles]
+    view = replace(filled(), policy=Policy(naked_policy=NakedPolicy.ALERT))
+    tried = lifecycle.settled(replace(view, orders=(*view.orders, *refused[:2])), NOW)
+    assert isinstance(next_step(tried, Moment(NOW)), PlaceBracket)
+    tried = lifecycle.settled(replace(view, orders=(*view.orders, *refused)), NOW)
+    assert next_step(tried, Moment(NOW + timedelta(hours=1))) == Wait()
+    assert "naked" in [one.kind for one in concerns.found(tried, Moment(NOW))]
+    assert Policy().naked_policy is NakedPolicy.REPAIR
+
+
 @pytest.mark.parametrize("policy", [NakedPolicy.FLATTEN, NakedPolicy.REPAIR])
 def test_a_refused_sale_that_we_decided_on_is_not_sent_again_at_once_whatever_the_policy(policy: NakedPolicy) -> None:
     tries = 1 if policy is NakedPolicy.FLATTEN else 2
