@@ -9,9 +9,17 @@ from __future__ import annotations
 import math
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from libs.common.messages.vocabulary import BrokerMode, Duration, EntryType, OptionType
 
@@ -20,9 +28,20 @@ MAX_JSON_DEPTH = 16
 
 
 class Body(BaseModel):
-    """What a caller sends. Unknown fields are refused."""
+    """What a caller sends. Unknown fields are refused, and true where a number is meant."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where the field is none of both: true would be 1, and buy one."""
+        if isinstance(value, bool) and info.field_name is not None:
+            kind = cls.model_fields[info.field_name].annotation
+            if kind is not bool and bool not in get_args(kind):
+                message = f"{str(value).lower()} is not a value of this field"
+                raise ValueError(message)
+        return value
 
 
 def not_surrogate(value: str) -> str:

@@ -82,7 +82,17 @@ async def test_a_refusal_changes_nothing(house: House) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"max_positions": None}, {"sounds": None}, {"surprise": 1}, {"naked_policy": "hope"}, {"username": "bob"}],
+    [
+        {"max_positions": None},
+        {"sounds": None},
+        {"surprise": 1},
+        {"naked_policy": "hope"},
+        {"username": "bob"},
+        {"max_positions": True},
+        {"account_balance": "NaN"},
+        {"max_contracts": -1},
+        {"repair_delay_s": 1.5},
+    ],
 )
 async def test_a_setting_that_means_nothing_is_refused(house: House, change: dict[str, Any]) -> None:
     alice = await house.signed_in("alice")

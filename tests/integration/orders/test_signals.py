@@ -142,6 +142,8 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str, str]] = [
     ("no zone", lambda b: b | {"expires_at": "2026-11-21T12:00:00"}, "invalid_input", "expires_at: input should have"),
     ("version", lambda b: b | {"v": 2}, "invalid_input", "v: input should be 1"),
     ("types", lambda b: b | {"qty": "many"}, "invalid_input", "qty: input should be a valid integer"),
+    ("truth", lambda b: b | {"qty": True}, "invalid_input", "qty: value error, true is not a value of this field"),
+    ("true version", lambda b: b | {"v": True}, "invalid_input", "v: value error, true is not a value of this field"),
     ("not a number", lambda b: b | {"strike": "NaN"}, "invalid_input", "strike: input should be a finite number"),
     ("endless", lambda b: b | {"sl_price": "-Infinity"}, "invalid_input", "sl_price: input should be a finite number"),
     ("exponent", lambda b: b | {"ref_price": "1e999999"}, "invalid_input", "ref_price: decimal input should have"),
