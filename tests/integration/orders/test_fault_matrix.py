@@ -23,9 +23,10 @@ pytestmark = pytest.mark.integration
 LANDS = ("drop_after", "slow", "status_500_after", "status_502_html", "html_200")
 LOST = ("drop_before", "hang", "status_500", "status_503", "datastore_500")
 NOT_SENT = ("status_429",)
-REFUSED = ("status_400", "reject_later")
+NO_ORDERS = ("status_400", "status_401", "status_403")
+REFUSED = (*NO_ORDERS, "reject_later")
 OF_THE_ORDER = ("reject_later", "partial_fill", "no_fill")
-TRANSPORT = (*LANDS, *LOST, *NOT_SENT, "status_400")
+TRANSPORT = (*LANDS, *LOST, *NOT_SENT, *NO_ORDERS)
 DELAY_MS = {"slow": 1500, "hang": 1500, "partial_fill": 300, "no_fill": 300, "reject_later": 0}
 KNOWN_WITHIN_S = 10.0
 """From when the answer can be known; the requirement's own figure, at waits that are ten times shorter."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from libs.common.errors import AppError, IdempotencyInProgress, IdempotencyMismatch, StaleVersion
+from libs.common.errors import AppError, FlowRunning, IdempotencyInProgress, IdempotencyMismatch, StaleVersion
 from libs.common.handlers import Reply
 from libs.common.ids import new_id
 from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry
@@ -119,4 +119,35 @@ async def test_a_fill_that_races_the_close_closes_the_trade_as_that_hit(house: H
     row = await house.until(trade["id"], status="CLOSED")
     assert row["close_reason"] in ("TP_HIT", "MANUAL_CLOSE")
     await house.until_quiet(trade["id"])
+    await check(house)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "sides"),
+    [
+        (Entry(type=EntryType.MARKET), "MANUAL_CLOSE", ["buy_to_open", "sell_to_close"]),
+        (Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50")), "CANCELLED", ["buy_to_open"]),
+    ],
+)
+async def test_a_close_that_meets_an_entry_without_an_answer_waits_for_it_and_no_exits_are_placed_in_between(
+    house: House, entry: Entry, reason: str, sides: list[str]
+) -> None:
+    orders = r"/accounts/[^/]+/orders$"
+    # Lists fail too, so that nobody finds it before the close is asked for.
+    await house.fault("status_503", method="GET", path=orders, times=1000)
+    await house.fault("drop_after", path=orders)
+    placed = await house.ask(house.placing(entry=entry))
+    trade = placed.json()
+    assert (placed.status, trade["orders"][0]["status"]) == (202, "UNKNOWN")
+    key = {"trade_id": trade["id"], "version": trade["version"]}
+    with pytest.raises(FlowRunning):
+        await house.ask(AdjustTrade(idempotency_key=new_id(), new_tp=Decimal("7.00"), **key))
+    reply = await house.ask(CloseTrade(idempotency_key=new_id(), **key))
+    assert (reply.status, reply.json()["status"]) == (202, "OPEN")
+    again = CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=reply.json()["version"])
+    with pytest.raises(FlowRunning):
+        await house.ask(again)
+    await house.sim.clear_faults()
+    await house.until(trade["id"], within_s=15, status="CLOSED", close_reason=reason)
+    assert [order["side"] for order in await house.sim.orders(house.account_id)] == sides
     await check(house)
