@@ -45,6 +45,8 @@ class PretendBroker:
     lowest_position: int = 0
     cash: Decimal = Decimal(0)
     mode: BrokerMode = BrokerMode.PAPER
+    away_until: datetime | None = None
+    """Till then it answers no list."""
     release: str = "full_fill"
     """What lets an entry's exits work: its first or its full fill."""
     _ids: Any = field(default_factory=lambda: count(100))
@@ -91,6 +93,8 @@ class PretendBroker:
         return self.orders_by_id[order_id]
 
     async def orders(self) -> tuple[OrderReport, ...]:
+        if self.away_until is not None and self.now < self.away_until:
+            raise UpstreamUnavailable("no answer")
         return tuple(self.orders_by_id.values())
 
     async def positions(self) -> tuple[PositionReport, ...]:
