@@ -119,6 +119,7 @@ async def test_what_somebody_else_placed_is_labelled_and_cannot_be_touched(portf
     foreign = page.get_by_role("region", name="Not placed by Bookend")
     await page.get_by_role("button", name="Sync now").click()
     await expect(foreign.locator(f'[data-foreign="{symbol}"]')).to_contain_text("2", timeout=60_000)
+    await expect(foreign.locator(f'[data-foreign="{symbol}"]')).to_contain_text(f"PAPER Paper · {account}")
     await expect(foreign.locator(f'[data-foreign-order="{order}"]')).to_contain_text(
         "sell to close 2, limit at 99.00, working"
     )

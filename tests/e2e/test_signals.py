@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.page import PATIENCE_MS, Portfolio, body_of, nearest
 
@@ -57,6 +57,40 @@ async def test_a_rejected_signal_and_one_that_went_too_far_buy_nothing(portfolio
         portfolio.stack.control("release", symbol=dear["occ_symbol"])
     await expect(page.get_by_text("No signal waits")).to_be_visible(timeout=PATIENCE_MS)
     assert (await portfolio.api("GET", "/api/trades?status=OPEN"))["trades"] == []
+
+
+async def test_on_a_phone_a_signal_is_approved_every_setting_is_there_and_everything_is_stopped(
+    portfolio: Portfolio,
+) -> None:
+    page = portfolio.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    signal = await publish(portfolio, "GOOGL")
+    await page.get_by_role("tab", name="Signals 1 waiting").click()
+    await expect(card_of(portfolio, signal).locator("[data-limit]").first).to_be_visible(timeout=PATIENCE_MS)
+    await nothing_is_wider(page)
+    await card_of(portfolio, signal).get_by_role("button", name="Approve").click()
+    await expect(page.get_by_role("button", name="Show trade")).to_be_visible(timeout=PATIENCE_MS)
+    await page.get_by_role("link", name="Settings").click()
+    for part in ("Limits and policies", "Accounts", "API keys and bots", "This page", "Audit trail"):
+        await page.get_by_role("link", name=part).click()
+        await expect(page.get_by_role("link", name=part)).to_have_attribute("aria-current", "page")
+        await nothing_is_wider(page)
+    await page.get_by_role("button", name="Kill switch", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Type KILL").fill("KILL")
+    await nothing_is_wider(page)
+    await dialog.get_by_role("button", name="Close everything").click()
+    panel = page.get_by_role("region", name="Kill switch")
+    await expect(panel.get_by_text("Nothing of yours is left to close.")).to_be_visible(timeout=PATIENCE_MS)
+    await nothing_is_wider(page)
+    (trade,) = (await portfolio.api("GET", "/api/trades/history"))["trades"]
+    assert trade["close_reason"] == "KILL_SWITCH"
+
+
+async def nothing_is_wider(page: Page) -> None:
+    """Hold that nothing scrolls sideways, and that the mode is in sight."""
+    await expect(page.get_by_role("region", name="Trading mode").locator(".word")).to_be_in_viewport()
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def pin_above(portfolio: Portfolio, signal: dict[str, Any]) -> None:

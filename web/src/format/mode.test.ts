@@ -20,7 +20,7 @@ it("says which open trades lie in other money than the page's", () => {
 it("names an account by its name and its number", () => {
   expect(accountText("6YA53920", "Main")).toBe("Main · 6YA53920");
   expect(accountText("6YA53920", null)).toBe("6YA53920");
-  expect(accountText(null, null)).toBe("no account yet");
+  expect(accountText(null, null)).toBe("no account chosen");
 });
 
 it("keeps trades of different money apart, the page's own first", () => {

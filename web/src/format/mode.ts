@@ -14,7 +14,7 @@ export const isLive = (mode: BrokerMode | null | undefined): boolean => mode ===
 
 /** "Main · 6YA53920": an account by its user's name for it and its number. */
 export function accountText(id: string | null | undefined, name: string | null | undefined): string {
-  if (!id) return "no account yet";
+  if (!id) return "no account chosen";
   return name && name !== id ? `${name} · ${id}` : id;
 }
 

@@ -2,41 +2,44 @@
 
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { getAccount, listAccounts } from "../../api/account";
-import type { Account } from "../../api/types";
+import type { Account, AccountLine } from "../../api/types";
 import { price } from "../../format/decimal";
 import { type BrokerOrder, type ForeignPosition, foreignOrders, foreignPositions } from "../../format/holdings";
+import { accountText } from "../../format/mode";
 import { occText } from "../../format/occ";
 import { keys } from "../../state/queries";
+import { ModeChip } from "../safety/Band";
 
 const EVERY_MS = 30_000;
 
 interface Held {
-  accountId: string;
+  line: AccountLine;
   position: ForeignPosition;
 }
 
 interface Working {
-  accountId: string;
+  line: AccountLine;
   order: BrokerOrder;
 }
 
 function useForeign(): { held: Held[]; working: Working[] } {
   const accounts = useQuery({ queryKey: keys.accounts, queryFn: listAccounts, staleTime: 60_000 });
-  const ids = (accounts.data ?? []).map((line) => line.account_id);
+  const lines = accounts.data ?? [];
   const read = useQueries({
-    queries: ids.map((id) => ({
-      queryKey: keys.account(id),
-      queryFn: () => getAccount(id),
+    queries: lines.map(({ account_id }) => ({
+      queryKey: keys.account(account_id),
+      queryFn: () => getAccount(account_id),
       refetchInterval: EVERY_MS,
     })),
   });
-  const known = read.flatMap((one, place) => (one.data ? [[ids[place] ?? "", one.data] as [string, Account]] : []));
+  const known = read.flatMap((one, place): [AccountLine, Account][] => {
+    const line = lines[place];
+    return one.data && line ? [[line, one.data]] : [];
+  });
   return {
-    held: known.flatMap(([accountId, account]) =>
-      foreignPositions(account).map((position) => ({ accountId, position })),
-    ),
-    working: known.flatMap(([accountId, account]) =>
-      foreignOrders(account).flatMap((order) => (order.isOver ? [] : [{ accountId, order }])),
+    held: known.flatMap(([line, account]) => foreignPositions(account).map((position) => ({ line, position }))),
+    working: known.flatMap(([line, account]) =>
+      foreignOrders(account).flatMap((order) => (order.isOver ? [] : [{ line, order }])),
     ),
   };
 }
@@ -47,6 +50,25 @@ function orderWords(order: BrokerOrder): string {
 }
 
 const quantityText = (quantity: string): string => quantity.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
+/** Quantity, price and whose money it is: which mode, too, for accounts of all of them are listed. */
+function Figures({ qty, at, line }: { qty: string; at: string; line: AccountLine }) {
+  return (
+    <>
+      <td className="number">
+        <span className="on-phone">Quantity </span>
+        {qty}
+      </td>
+      <td className="number">
+        <span className="on-phone">Price </span>
+        {at}
+      </td>
+      <td className="muted">
+        <ModeChip mode={line.broker_mode} /> {accountText(line.account_id, line.account_name)}
+      </td>
+    </>
+  );
+}
 
 export function Foreign() {
   const { held, working } = useForeign();
@@ -68,24 +90,20 @@ export function Foreign() {
           </tr>
         </thead>
         <tbody>
-          {held.map(({ accountId, position }) => (
-            <tr key={`${accountId} ${position.symbol}`} data-foreign={position.symbol}>
+          {held.map(({ line, position }) => (
+            <tr key={`${line.account_id} ${position.symbol}`} data-foreign={position.symbol}>
               <td data-area="contract">{occText(position.symbol)}</td>
               <td>Position</td>
-              <td className="number">{quantityText(position.quantity)}</td>
-              <td className="number">{price(position.avgPrice)}</td>
-              <td className="muted">{accountId}</td>
+              <Figures qty={quantityText(position.quantity)} at={price(position.avgPrice)} line={line} />
             </tr>
           ))}
-          {working.map(({ accountId, order }) => (
-            <tr key={`${accountId} ${order.id}`} data-foreign-order={order.id}>
+          {working.map(({ line, order }) => (
+            <tr key={`${line.account_id} ${order.id}`} data-foreign-order={order.id}>
               <td data-area="contract">{occText(order.symbol)}</td>
               <td>
                 Order {order.id}: {orderWords(order)}, {order.status}
               </td>
-              <td className="number">{order.qty}</td>
-              <td className="number">{price(order.price)}</td>
-              <td className="muted">{accountId}</td>
+              <Figures qty={order.qty} at={price(order.price)} line={line} />
             </tr>
           ))}
         </tbody>

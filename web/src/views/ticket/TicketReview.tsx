@@ -69,7 +69,7 @@ function ModeLine({ money }: { money: Money }) {
   return (
     <p className="mode-line" data-mode={money.mode}>
       <b>{words.name}</b> {sentence},{" "}
-      {money.accountId ? `account ${accountText(money.accountId, name)}` : "no account yet"}
+      {money.accountId ? `account ${accountText(money.accountId, name)}` : "no account chosen"}
     </p>
   );
 }
