@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from libs.common.address import login_url
 from libs.common.clock import Clock, SystemClock
@@ -56,7 +56,7 @@ class Database:
         self._pool: Pool | None = None
         self._answered: float | None = None
         self._on_facts: list[Callable[[], None]] = []
-        self._on_job: list[Callable[[str, datetime | None], None]] = []
+        self._on_job: list[Callable[[str, datetime | timedelta | None], None]] = []
 
     async def open(self) -> None:
         """Get ready; nothing is connected yet, so it succeeds while PostgreSQL is away."""
@@ -111,8 +111,8 @@ class Database:
         """Call `callback` after each commit of this process that stored facts."""
         self._on_facts.append(callback)
 
-    def on_job(self, callback: Callable[[str, datetime | None], None]) -> None:
-        """Call `callback` with kind and due time (None: now) after each commit of this process that scheduled a job."""
+    def on_job(self, callback: Callable[[str, datetime | timedelta | None], None]) -> None:
+        """Call `callback` after each commit of this process that scheduled a job: its kind and when it is due."""
         self._on_job.append(callback)
 
     def answered(self) -> None:
@@ -124,10 +124,10 @@ class Database:
         for callback in self._on_facts:
             callback()
 
-    def job_scheduled(self, kind: str, due_at: datetime | None) -> None:
+    def job_scheduled(self, kind: str, due: datetime | timedelta | None) -> None:
         """Tell the runner that a job of `kind` was scheduled."""
         for callback in self._on_job:
-            callback(kind, due_at)
+            callback(kind, due)
 
     async def acquire(self) -> DriverConnection:
         """Take a connection for a unit. Raises: UpstreamUnavailable after at most two seconds."""

@@ -131,11 +131,12 @@ class JobRunner:
         _runners.add(self)
         db.on_job(self.wake)
 
-    def wake(self, kind: str, due_at: datetime | None = None) -> None:
+    def wake(self, kind: str, due: datetime | timedelta | None = None) -> None:
         """Look at once if `kind` is ours, unless it is due later than we look anyway (by a clock a second off)."""
         if kind not in self._handlers:
             return
-        if due_at is None or (due_at - datetime.now(UTC)).total_seconds() <= self._poll_s + CLOCKS_APART_S:
+        left = due - datetime.now(UTC) if isinstance(due, datetime) else due
+        if left is None or left.total_seconds() <= self._poll_s + CLOCKS_APART_S:
             self._woken.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -162,8 +163,7 @@ class JobRunner:
             return self._poll_s
         try:
             async with self._db.for_worker() as unit:
-                claimed = await job_rows.claim(unit, wanted)
-                next_s = await job_rows.next_due_s(unit, [one.kind for one in wanted])
+                claimed, next_s = await job_rows.claim(unit, wanted)
         except AppError as error:
             # What an unknown commit claimed comes back when its lease is over.
             if not self._trouble:
@@ -181,7 +181,7 @@ class JobRunner:
                 holding = group.create_task(self._hold(handler, work))
                 task.add_done_callback(partial(_let_go, holding))
             self._running[task] = work.kind
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, handler, work))
         return self._poll_s if next_s is None else min(self._poll_s, max(next_s, 0.0) + 0.001)
 
     def _room(self) -> list[Wanted]:
@@ -189,9 +189,13 @@ class JobRunner:
         rooms = ((handler, handler.concurrency - busy.count(kind)) for kind, handler in self._handlers.items())
         return [Wanted(handler.kind, room, handler.lease_s) for handler, room in rooms if room > 0]
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, handler: JobHandler, work: Job, task: asyncio.Task[None]) -> None:
+        """Look again where another may have waited for this one's place, or it is due again before the next look."""
+        was_full = list(self._running.values()).count(handler.kind) >= handler.concurrency
         self._running.pop(task, None)
-        self._woken.set()
+        left_s = work.ending.left_s if work.ending.is_stored else 0.0
+        if was_full or (left_s is not None and left_s <= self._poll_s):
+            self._woken.set()
 
     async def _carry_out(self, handler: JobHandler, work: Job) -> None:
         with log.bound_to(new_id()):
@@ -204,7 +208,9 @@ class JobRunner:
                 await self._failed(handler, work, error)
             else:
                 _RUNS.labels(work.kind, "ended").inc()
-                await self._store(work, lambda unit: job_rows.end(unit, work, next_due))
+                # A row that its handler has finished is left as it is, unless it is over and to be removed.
+                if work.ending.left_s is None:
+                    await self._store(work, lambda unit: job_rows.end(unit, work, next_due))
 
     async def _hold(self, handler: JobHandler, work: Job) -> None:
         """Renew a run's claim until it is lost or has been held for as long as a run may take."""

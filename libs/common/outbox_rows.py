@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from libs.common import log
-from libs.common.errors import InvariantBroken, TooLarge
+from libs.common.errors import TooLarge
 from libs.common.ids import new_id
-from libs.common.messages.base import MAX_MESSAGE_BYTES, Envelope, Fact
-
-if TYPE_CHECKING:
-    from libs.common.unit import Unit
+from libs.common.messages.base import FACTS, MAX_MESSAGE_BYTES, Envelope, Fact
 
 _ENVELOPE_BYTES = 2048
 """Room left for what surrounds the data."""
@@ -32,8 +29,8 @@ _COLUMNS = {
 
 
 @cache
-def _insert(schema: str, taken: int) -> str:
-    """Return one statement for all facts of a unit, its arguments numbered after those that are `taken`.
+def telling(schema: str, taken: int) -> str:
+    """Return one statement for all facts of a unit, its arguments (`columns`) numbered after those that are `taken`.
 
     The ids follow the order they were said in; the time is the database's.
     """
@@ -44,15 +41,6 @@ def _insert(schema: str, taken: int) -> str:
     select {names} from unnest({arrays}) with ordinality as said ({names}, place)
     order by place
     """  # noqa: S608 - names of our own
-
-
-@cache
-def telling(sql: str, taken: int, *, schema: str) -> str:
-    """Return a statement that begins with `with` and also stores facts, whose `columns` follow its own arguments."""
-    head, begins, rest = sql.partition("with ")
-    if head.strip() or not begins:
-        raise InvariantBroken("only a statement that begins with `with` can carry facts")
-    return f"with told as ({_insert(schema, taken)}), {rest}"
 
 
 @dataclass(frozen=True)
@@ -99,6 +87,16 @@ class Stored:
     fact_id: str
     payload: bytes
 
+    @property
+    def is_overtaken_by_its_next(self) -> bool:
+        """Whether the next of the same kind and key says all that this one does."""
+        kind = FACTS.get(self.subject.split(".", 2)[2])
+        return kind is not None and kind.only_newest
+
+    def is_of(self, other: Stored) -> bool:
+        """Say whether both are of the same kind and key."""
+        return (self.subject, self.key) == (other.subject, other.key)
+
     @classmethod
     def of(cls, record: Any) -> Stored:
         """Build from a row: the same row makes the same bytes, however often it is published."""
@@ -120,11 +118,6 @@ class Stored:
             fact_id=record["fact_id"],
             payload=envelope.wrap(record["data"].encode()),
         )
-
-
-async def store(unit: Unit, said: Sequence[Emitted]) -> None:
-    """Write what a unit said into its service's outbox."""
-    await unit.fetch(_insert(unit.schema, 0), *columns(said))
 
 
 def columns(said: Sequence[Emitted]) -> list[list[Any]]:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.engine import CursorResult, Row
 from sqlalchemy.sql import Executable
 
-from libs.common import inbox, job_rows, outbox_rows
+from libs.common import carried, inbox
 from libs.common.db_errors import DRIVER_ERRORS, after_commit_was_sent, translated
 from libs.common.driver import DriverConnection
 from libs.common.errors import InvariantBroken, UpstreamUnavailable
 from libs.common.handlers import Context
+from libs.common.job_rows import Planned
 from libs.common.messages.base import SYSTEM_USER, Fact
 from libs.common.outbox_rows import Emitted
 
@@ -42,6 +43,7 @@ class Unit:
         self._held: DriverConnection | None = None
         self._locked: set[str] = set()
         self._emitted: list[Emitted] = []
+        self._planned: list[Planned] = []
         self._said = False
         self._after_commit: list[Callable[[], None]] = []
         self._wrote = False
@@ -71,8 +73,8 @@ class Unit:
             await self._abandon()
             return
         try:
-            if self._emitted:
-                await outbox_rows.store(self, self._emitted)
+            if self._emitted or self._planned:
+                await self._store_carried()
             await self._commit()
         except BaseException:
             await self._abandon()
@@ -107,23 +109,21 @@ class Unit:
 
         The driver runs it, prepared; arguments are $1, $2. None when there is no row or the column is null.
         """
-        self._note(sql)
-        try:
-            found = await self._connection.fetchval(sql, *args)
-        except DRIVER_ERRORS as error:
-            raise translated(error) from error
-        return found.encode() if isinstance(found, str) else found
+        await self._store_planned()
+        return await self._hot(sql, *args)
 
     async def write(self, sql: str, *args: Any) -> None:
-        """Run a hot statement that begins with `with`, and in the same statement store what was said so far.
+        """Run a hot statement that begins with `with`, and in it store what was said and planned so far.
 
         A round trip less than storing it when the unit ends; what is said later is stored then.
         """
-        said, self._emitted = self._emitted, []
-        await self.json(outbox_rows.telling(sql, len(args), schema=self.schema), *args, *outbox_rows.columns(said))
+        said, planned, self._emitted, self._planned = self._emitted, self._planned, [], []
+        sql, values = carried.carrying(sql, args, said, planned, schema=self.schema)
+        await self._hot(sql, *values)
 
     async def fetch(self, sql: str, *args: Any, timeout_s: float | None = None) -> list[Any]:
         """Run one of the chassis' own statements on the driver connection and return its records. Units: seconds."""
+        await self._store_planned()
         self._note(sql)
         try:
             return await self._connection.fetch(sql, *args, timeout=timeout_s)
@@ -135,6 +135,7 @@ class Unit:
 
         Returns how many. A jsonb value is given as text.
         """
+        await self._store_planned()
         self._wrote = True
         try:
             tag = await self._connection.copy_records_to_table(
@@ -186,19 +187,24 @@ class Unit:
         self,
         kind: str,
         key: str,
-        due_at: datetime | None,
+        due: datetime | timedelta | None,
         *,
         user: str | None = None,
         data: Mapping[str, Any] | None = None,
         replace: bool = True,
+        wakes: bool = True,
     ) -> None:
-        """Let job (kind, key) be due at `due_at`, None being now.
+        """Let job (kind, key) be due at a moment, a while after now by the database's clock, or now (None).
 
         With `replace` off, a job that is there already is only ever brought forward. A run that is going on is not
-        disturbed: the job is due again after it.
+        disturbed: the job is due again after it. It is stored with the next statement at the latest. `wakes`: this
+        process need not wait for its next look.
         """
-        await job_rows.schedule(self, kind, key, due_at, user=user or self.user, data=data, replace=replace)
-        self.after_commit(lambda: self._database.job_scheduled(kind, due_at))
+        if any((one.kind, one.key) == (kind, key) for one in self._planned):
+            await self._store_planned()
+        self._planned.append(Planned.of((kind, key), due, user=user or self.user, data=data, replaces=replace))
+        if wakes:
+            self.after_commit(lambda: self._database.job_scheduled(kind, due))
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the transaction is committed, and never otherwise."""
@@ -213,7 +219,27 @@ class Unit:
             raise InvariantBroken(message)
         return self._held
 
+    async def _store_planned(self) -> None:
+        if self._planned:
+            said, self._emitted = self._emitted, []
+            await self._store_carried()
+            self._emitted = said
+
+    async def _store_carried(self) -> None:
+        sql, values = carried.alone(self._emitted, self._planned, schema=self.schema)
+        self._emitted, self._planned = [], []
+        await self._hot(sql, *values)
+
+    async def _hot(self, sql: str, *args: Any) -> bytes | None:
+        self._note(sql)
+        try:
+            found = await self._connection.fetchval(sql, *args)
+        except DRIVER_ERRORS as error:
+            raise translated(error) from error
+        return found.encode() if isinstance(found, str) else found
+
     async def _core(self, statement: Executable, params: Params) -> CursorResult[Any]:
+        await self._store_planned()
         self._wrote = self._wrote or not getattr(statement, "is_select", False)
         try:
             core = await self._connection.core(self._database.engine)

@@ -253,7 +253,7 @@ async def test_a_handler_stores_its_result_only_while_the_run_is_its_own(house: 
         if work.run == 1:
             await expire(house, work.key)
             async with db.for_worker() as unit:
-                [again] = await job_rows.claim(unit, [job_rows.Wanted(KIND, 1, 5)])
+                [again], _ = await job_rows.claim(unit, [job_rows.Wanted(KIND, 1, 5)])
             assert again.run == 2
         async with db.for_user("ann") as unit:
             stored.append(await jobs.finish(unit, work, timedelta(minutes=5)))
@@ -306,6 +306,64 @@ async def test_a_job_that_ends_while_it_is_scheduled_again_is_not_lost(house: Te
         worker.gate.set()
         await eventually(lambda: len(worker.runs) == 2)
         await eventually(lambda: is_gone(house, "a"))
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+async def test_a_run_that_ends_looks_at_once_for_what_waited_for_it(db: Database, finishes: bool) -> None:
+    worker = Worker(timedelta(days=1), concurrency=1)
+    worker.gate = asyncio.Event()
+
+    async def finish(work: Job) -> None:
+        async with db.for_user("ann") as unit:
+            assert await jobs.finish(unit, work, timedelta(days=1))
+
+    worker.then = finish if finishes else None
+    async with running(db, worker, poll_s=600):
+        await plan(db, "a")
+        await eventually(lambda: worker.runs)
+        await plan(db, "a")
+        await plan(db, "b")
+        worker.gate.set()
+        await eventually(lambda: sorted(run.key for run in worker.runs) == ["a", "a", "b"])
+
+
+async def test_a_run_that_is_due_again_soon_is_not_forgotten_between_two_looks(db: Database) -> None:
+    worker = Worker(timedelta(seconds=0.05))
+    async with running(db, worker, poll_s=600):
+        await plan(db, "a")
+        await eventually(lambda: len(worker.runs) >= 3)
+
+
+async def test_many_jobs_planned_in_one_unit_are_stored_together_and_in_time(house: TestDatabase, db: Database) -> None:
+    async with db.for_user("ann") as unit:
+        now = await unit.now()
+        await unit.schedule(KIND, "late", timedelta(hours=1), replace=False)
+        await unit.schedule(KIND, "now", None, replace=False)
+        await unit.schedule(KIND, "named", now + timedelta(hours=2), data={"n": 1})
+        await unit.schedule(KIND, "late", timedelta(minutes=1), replace=False)
+        await unit.schedule(KIND, "late", timedelta(minutes=2), replace=False)
+    late, soon, named = [await row_of(house, key) for key in ("late", "now", "named")]
+    assert timedelta(seconds=50) < late["due_at"] - late["asked_at"] < timedelta(minutes=1)
+    assert soon["due_at"] <= soon["asked_at"]
+    assert (named["due_at"], named["data"], named["username"]) == (now + timedelta(hours=2), '{"n": 1}', "ann")
+
+
+async def test_what_was_planned_before_a_statement_is_there_for_it(db: Database) -> None:
+    async with db.for_worker() as unit:
+        await unit.schedule(KIND, "a", None, user="ann")
+        (work,), _ = await job_rows.claim(unit, [job_rows.Wanted(KIND, 1, 5)])
+    assert (work.key, work.user) == ("a", "ann")
+
+
+async def test_jobs_of_a_unit_that_fails_are_not_planned(house: TestDatabase, db: Database) -> None:
+    async def fail() -> None:
+        async with db.for_user("ann") as unit:
+            await unit.schedule(KIND, "a", None)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    assert await is_gone(house, "a")
 
 
 async def test_without_replacing_a_job_is_only_brought_forward(house: TestDatabase, db: Database) -> None:

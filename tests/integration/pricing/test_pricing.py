@@ -59,7 +59,7 @@ class House:
         async with self.db.for_worker() as unit:
             await unit.schedule(CYCLE, ONLY, None)
         async with self.db.for_worker() as unit:
-            (work,) = await job_rows.claim(unit, [Wanted(CYCLE, 1, 60)])
+            (work,), _ = await job_rows.claim(unit, [Wanted(CYCLE, 1, 60)])
         due = await snapshot_cycle(work, self.deps)
         assert isinstance(due, datetime)
         return due
