@@ -18,7 +18,7 @@ from libs.common.messages.monitor import (
     ListIncidents,
     SyncNow,
 )
-from services.monitor import store, store_accounts, store_findings, store_incidents, store_portfolio
+from services.monitor import store, store_accounts, store_findings, store_incidents, store_portfolio, store_watch
 from services.monitor.banners import banners_of, feeds_of
 from services.monitor.deps import Deps
 from services.monitor.store_accounts import Account
@@ -40,7 +40,7 @@ async def sync_now(command: SyncNow, ctx: Context, deps: Deps) -> Reply:
 
 
 async def _read_now(unit: Unit, account: Account, deps: Deps) -> None:
-    await store_accounts.hint(unit, account.account_key, hot_for=timedelta(seconds=deps.settings.hot_sync_s))
+    await store_watch.hint(unit, account.account_key, hot_for=timedelta(seconds=deps.settings.hot_sync_s))
     for kind in (ORDERS, PORTFOLIO, LOOK):
         await unit.schedule(kind, account.account_key, None, user=account.username, replace=False)
 

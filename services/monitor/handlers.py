@@ -17,7 +17,7 @@ from libs.common.messages.orders import (
 from libs.common.messages.pricing import Marks
 from libs.common.messages.trade import TradeRow
 from libs.common.messages.vocabulary import TradeStatus
-from services.monitor import store, store_accounts, store_findings, store_incidents
+from services.monitor import store, store_accounts, store_findings, store_incidents, store_watch
 from services.monitor.deps import Deps
 from services.monitor.findings import OF_HOLDINGS
 from services.monitor.reconcile import OurTrade, crosses_exit, is_hot, is_over
@@ -39,35 +39,32 @@ async def on_trade(fact: TradeFact, ctx: Context, deps: Deps) -> None:
 async def watch(unit: Unit, trade: OurTrade, account_name: str | None, deps: Deps) -> None:
     """Keep a trade and see to it that its account is read: soon when something is about to happen."""
     key = store_accounts.account_key(trade.broker_mode, trade.account_id)
-    if is_over(trade) and await store_accounts.account(unit, key) is None:
+    said = deps.settings
+    hot_for = timedelta(seconds=2 * said.hot_sync_s) if is_hot(trade) else None
+    kept = await store_watch.keep(unit, trade, account_name, hot_for=hot_for, followed_by=FOLLOW)
+    if is_over(trade) and not kept.is_watched:
         # Late news of an account that was given up must not bring it back.
-        await store.keep_trade(unit, trade)
         return
     if trade.status is TradeStatus.CLOSED:
         await _end_findings(unit, trade, key)
-    is_new = await store_accounts.keep_account(unit, trade.username, trade.broker_mode, trade.account_id, account_name)
-    is_news = await store.keep_trade(unit, trade)
-    if is_new:
-        await unit.schedule(PORTFOLIO, key, None, user=trade.username)
-    if is_news:
-        hot_for = timedelta(seconds=2 * deps.settings.hot_sync_s) if is_hot(trade) else None
-        await store_accounts.lived(unit, key, hot_for=hot_for)
-    now = await unit.now()
-    pause_s = deps.settings.hot_sync_s if is_hot(trade) else deps.settings.order_sync_s
-    await unit.schedule(ORDERS, key, now + timedelta(seconds=pause_s), user=trade.username, replace=False)
+    if kept.is_new:
+        await unit.schedule(PORTFOLIO, key, None, user=trade.username, replace=False)
+    pause_s = said.hot_sync_s if is_hot(trade) else said.order_sync_s
+    await unit.schedule(ORDERS, key, timedelta(seconds=pause_s), user=trade.username, replace=False)
     if not is_over(trade):
-        await unit.schedule(FOLLOW, key, None, user=trade.username, replace=False)
-    look_at = now + timedelta(seconds=deps.settings.look_s)
-    await unit.schedule(LOOK, key, look_at, user=trade.username, replace=False)
+        # Whoever follows it now does so again afterwards: nobody has to be woken for that.
+        await unit.schedule(FOLLOW, key, None, user=trade.username, replace=False, wakes=not kept.is_followed)
+    await unit.schedule(LOOK, key, timedelta(seconds=said.look_s), user=trade.username, replace=False)
 
 
 async def _end_findings(unit: Unit, trade: OurTrade, key: str) -> None:
-    """End what looks found of a trade that is over: the next look may be an hour, or a night, away."""
-    await store_accounts.account(unit, key, lock=True)
-    now = await unit.now()
-    for kind in OF_HOLDINGS:
-        cause = store_findings.cause_key(key, kind, trade.trade_id)
-        await store_incidents.end_incident(unit, trade.username, cause, now)
+    """End what looks found of a trade that is over: the next look may be an hour, or a night, away.
+
+    The account is locked by now: a look that judges it at the same time has told before, or sees that the trade ended.
+    """
+    causes = [store_findings.cause_key(key, kind, trade.trade_id) for kind in OF_HOLDINGS]
+    for cause in await store_incidents.open_among(unit, trade.username, causes):
+        await store_incidents.end_incident(unit, trade.username, cause, await unit.now())
 
 
 @consume(ConcernRaised, durable=MONITOR_ORDERS, accept=LATEST)
@@ -114,7 +111,7 @@ async def on_credentials_changed(fact: CredentialsChanged, ctx: Context, deps: D
             await store_accounts.drop_account(unit, key)
             return
         await store_accounts.keep_account(unit, ctx.user, fact.broker_mode, fact.account_id, fact.account_name)
-        await store_accounts.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+        await store_watch.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
         for kind in (ORDERS, PORTFOLIO):
             await unit.schedule(kind, key, None, user=ctx.user)
 
@@ -128,7 +125,7 @@ async def on_marks(tick: Marks, ticker: str, deps: Deps) -> None:
             mark = marks.get(trade.occ_symbol)
             if mark is not None and crosses_exit(trade, mark):
                 key = store_accounts.account_key(trade.broker_mode, trade.account_id)
-                await store_accounts.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+                await store_watch.hint(unit, key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
                 await unit.schedule(ORDERS, key, None, user=trade.username)
 
 

@@ -26,6 +26,9 @@ class Settings(BudgetSettings, BreakerSettings, VenueSettings):
     )
     repair_ask_s: float = Field(default=60.0, gt=0, description="how often a repair is asked for while it is needed")
     hint_delay_s: float = Field(default=0.02, ge=0, description="how long hints of one burst are gathered")
+    calm_hint_delay_s: float = Field(
+        default=0.25, ge=0, description="how long a hint of an order that only rests or was cancelled waits for more"
+    )
     asks_per_cycle: int = Field(default=10, ge=1, description="most orders asked by id in one cycle")
     event_stream: bool = Field(default=True, description="follow the broker's account stream where there is one")
     force_market_open: bool = Field(default=False, description="poll outside the session too")

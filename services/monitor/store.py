@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select
-from sqlalchemy.dialects.postgresql import insert
 
 from libs.broker.orders import OrderReport
 from libs.common.db import Unit
-from libs.common.messages.monitor import OrderChanged
 from libs.common.messages.trade import TradeRow
 from libs.common.messages.vocabulary import (
     TERMINAL_ORDERS,
@@ -25,8 +22,7 @@ from libs.common.messages.vocabulary import (
     TradeStatus,
 )
 from services.monitor.account_view import held_of
-from services.monitor.reconcile import OurOrder, OurTrade, Owners, Seen, is_over, order_key
-from services.monitor.store_accounts import account_key
+from services.monitor.reconcile import OurOrder, OurTrade, Owners, Seen, order_key
 from services.monitor.tables import incidents, seen_orders, tracked
 
 # ── trades ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -59,33 +55,6 @@ def ours(row: TradeRow) -> OurTrade:
         key_version=row.key_version,
         protection=row.protection,
     )
-
-
-async def keep_trade(unit: Unit, trade: OurTrade) -> bool:
-    """Store the newest view of a trade; False when what is stored is as new."""
-    values = {
-        "trade_id": trade.trade_id,
-        "username": trade.username,
-        "account_key": account_key(trade.broker_mode, trade.account_id),
-        "broker_mode": trade.broker_mode.value,
-        "account_id": trade.account_id,
-        "ticker": trade.ticker,
-        "occ_symbol": trade.occ_symbol,
-        "status": trade.status.value,
-        "sl_price": trade.sl_price,
-        "tp_price": trade.tp_price,
-        "orders": [{**asdict(order), "role": order.role.value, "status": order.status.value} for order in trade.orders],
-        "key_version": trade.key_version,
-        "changed_at": func.now(),
-        "is_over": is_over(trade),
-        "protection": trade.protection.value,
-    }
-    statement = insert(tracked).values(values)
-    newer = {name: statement.excluded[name] for name in values if name not in ("trade_id", "username")}
-    statement = statement.on_conflict_do_update(
-        index_elements=[tracked.c.trade_id], set_=newer, where=tracked.c.key_version < statement.excluded.key_version
-    )
-    return await unit.run(statement) > 0
 
 
 def _trade(row: Any) -> OurTrade:
@@ -222,33 +191,3 @@ async def parents_of(unit: Unit, key: str, trades: Iterable[OurTrade]) -> dict[s
     )
     rows = await unit.all(statement)
     return {row.order_key.removeprefix(f"{key}:"): row.parent_broker_order_id for row in rows}
-
-
-async def tell(unit: Unit, username: str, key: str, changed: Iterable[tuple[OrderChanged, int]]) -> int:
-    """Store what is told of each order and say it, unless another runner just told it; returns how many were told."""
-    told = 0
-    for fact, version in changed:
-        values = {
-            "order_key": fact.order_key,
-            "username": username,
-            "account_key": key,
-            "trade_id": fact.trade_id,
-            "role": fact.role.value if fact.role is not None else "",
-            "status": fact.status.value,
-            "filled_qty": fact.filled_qty,
-            "avg_fill_price": fact.avg_fill_price,
-            "key_version": version,
-            "seen_at": fact.seen_at,
-            "parent_broker_order_id": fact.parent_broker_order_id,
-        }
-        statement = insert(seen_orders).values(values)
-        statement = statement.on_conflict_do_update(
-            index_elements=[seen_orders.c.order_key],
-            set_={name: statement.excluded[name] for name in values if name not in ("order_key", "username")},
-            where=seen_orders.c.key_version < statement.excluded.key_version,
-        )
-        if await unit.run(statement) > 0:
-            unit.lock_taken(fact.order_key)
-            unit.emit(fact, key_version=version, user=username)
-            told += 1
-    return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import case, delete, func, or_, select, update
@@ -101,23 +101,6 @@ async def running_of(unit: Unit, kinds: Sequence[str]) -> frozenset[str]:
         jobs.c.kind.in_(kinds), jobs.c.key.in_(mine), jobs.c.claimed_until > func.now()
     )
     return frozenset(row.key for row in await unit.all(statement))
-
-
-async def hint(unit: Unit, key: str, *, hot_for: timedelta | None = None) -> None:
-    """Note that something happened in an account, and keep it hot for a while."""
-    await _stirred(unit, key, {"hints": accounts.c.hints + 1}, hot_for)
-
-
-async def lived(unit: Unit, key: str, *, hot_for: timedelta | None = None) -> None:
-    """Note that something of ours lives in an account; `hot_for` hints at it as well."""
-    hinted = {} if hot_for is None else {"hints": accounts.c.hints + 1}
-    await _stirred(unit, key, {"quiet_looks": 0, **hinted}, hot_for)
-
-
-async def _stirred(unit: Unit, key: str, values: dict[str, Any], hot_for: timedelta | None) -> None:
-    if hot_for is not None:
-        values["hot_until"] = func.greatest(accounts.c.hot_until, func.now() + hot_for)
-    await unit.run(update(accounts).where(accounts.c.account_key == key).values(values))
 
 
 async def orders_synced(unit: Unit, key: str, at: datetime, *, is_quiet: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,6 +70,14 @@ async def end_incident(unit: Unit, username: str, cause_key: str, at: datetime) 
     told = {name: getattr(row, name) for name in IncidentEnded.model_fields}
     unit.emit(IncidentEnded.model_validate(told), user=username)
     return True
+
+
+async def open_among(unit: Unit, username: str, causes: Sequence[str]) -> list[str]:
+    """Name the causes among these whose incident is open."""
+    statement = select(incidents.c.cause_key).where(
+        incidents.c.username == username, incidents.c.cause_key.in_(causes), incidents.c.ended_at.is_(None)
+    )
+    return sorted(row.cause_key for row in await unit.all(statement))
 
 
 async def list_incidents(

@@ -11,9 +11,9 @@ import structlog
 
 from libs.common.errors import AppError, UpstreamError, UpstreamRefused, UpstreamUnavailable
 from libs.common.jobs import Job, extend, job
-from services.monitor import store, store_accounts
+from services.monitor import store, store_accounts, store_watch
 from services.monitor.deps import Deps
-from services.monitor.hints import Gathered
+from services.monitor.hints import Gathered, is_urgent
 from services.monitor.sync import ORDERS
 
 FOLLOW = "follow_account"
@@ -64,12 +64,12 @@ async def _has_live_trades(work: Job, deps: Deps) -> bool:
 async def _listen(work: Job, account: store_accounts.Account, deps: Deps) -> None:
     """Turn the stream into reads until it ends. What happened before it was open is read once it is."""
     broker = await deps.access.broker(account)
-    gathered = Gathered(deps.settings.hint_delay_s)
+    gathered = Gathered(deps.settings.hint_delay_s, deps.settings.calm_hint_delay_s)
 
     async def read() -> bool:
         try:
             async with deps.db.for_user(account.username) as unit:
-                await store_accounts.hint(unit, work.key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
+                await store_watch.hint(unit, work.key, hot_for=timedelta(seconds=2 * deps.settings.hot_sync_s))
                 await unit.schedule(ORDERS, work.key, None, user=account.username, replace=False)
         except AppError as error:
             log.warning("hint_waits", account=work.key, reason=error.detail)
@@ -79,9 +79,9 @@ async def _listen(work: Job, account: store_accounts.Account, deps: Deps) -> Non
     telling = asyncio.ensure_future(gathered.tell(read))
     try:
         async with aclosing(cast("Any", broker.events(on_connected=gathered.note))) as events:
-            async for _ in events:
-                # The hint's content is no evidence: whatever it says, the order list is read.
-                gathered.note()
+            async for hint in events:
+                # The hint's content is no evidence: whatever it says, the order list is read; only how soon it tells.
+                gathered.note(is_urgent=is_urgent(hint.status))
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)

@@ -26,7 +26,7 @@ from libs.common.errors import (
 )
 from libs.common.jobs import Job, job
 from libs.common.messages.monitor import SyncProgress
-from services.monitor import portfolio, store, store_accounts, store_portfolio
+from services.monitor import portfolio, store, store_accounts, store_portfolio, store_watch
 from services.monitor.banners import is_stale, say_banners
 from services.monitor.cadence import Paces, Watch, is_worth_reading, next_read_at, next_visit_at
 from services.monitor.deps import Deps
@@ -50,9 +50,8 @@ async def sync_orders(work: Job, deps: Deps) -> datetime | timedelta | None:
     """Read one account's orders once and tell what changed."""
     user = work.user or ""
     async with deps.db.for_user(user) as unit:
-        account = await store_accounts.account(unit, work.key)
-        trades = await store.trades_of(unit, work.key, over_within=LATE_NEWS)
-        parents = await store.parents_of(unit, work.key, trades)
+        sight = await store_watch.sight(unit, work.key, over_within=LATE_NEWS)
+    account, trades, parents = sight.account, sight.trades, sight.parents
     if account is None:
         return None
     try:
@@ -134,13 +133,13 @@ async def store_orders(work: Job, account: Account, reports: tuple[OrderReport, 
     now = deps.clock.now()
     async with deps.db.for_user(account.username) as unit:
         # Read again: a trade placed while the list was on its way must find its order in it.
-        trades = await store.trades_of(unit, account.account_key, over_within=LATE_NEWS)
-        owners = (*trades, *await store.late_owners(unit, account.account_key, trades, reports))
-        seen = await store.seen_of(unit, account.account_key, owners)
-        findings = reconcile(owners, seen, reports, now)
-        current = await store_accounts.account(unit, account.account_key, lock=True)
+        sight = await store_watch.sight(unit, account.account_key, over_within=LATE_NEWS, lock=True)
+        current, trades = sight.account, sight.trades
         if current is None:
             return now
+        late = await store.late_owners(unit, account.account_key, trades, reports)
+        seen = sight.seen | (await store.seen_of(unit, account.account_key, late) if late else {})
+        findings = reconcile((*trades, *late), seen, reports, now)
         again = current.hints != account.hints
         watch = watch_of(current, trades, deps)
         usual = next_read_at(watch, paces(deps), now)
@@ -150,7 +149,7 @@ async def store_orders(work: Job, account: Account, reports: tuple[OrderReport, 
         known = await store_portfolio.filled_before(unit, account.account_key, _executed(reports))
         await store_portfolio.keep_executions(unit, account, portfolio.new_executions(known, reports, now))
         is_well = await store_accounts.orders_synced(unit, account.account_key, now, is_quiet=not watch.living)
-        told = await store.tell(unit, account.username, account.account_key, findings.changed)
+        told = await store_watch.tell(unit, account.username, account.account_key, findings.changed)
     if told or findings.stale:
         log.info("orders_told", account=account.account_key, told=told, stale=findings.stale)
     await _say_better(account, PORTFOLIO, deps, is_well=is_well)

@@ -21,9 +21,10 @@ from libs.common.job_rows import Job, Wanted
 from libs.common.messages.monitor import GetAccount, ListIncidents
 from libs.common.messages.orders import ConcernRaised, RepairTrade, TradeClosed, TradeProtected
 from libs.common.testing import TestDatabase, eventually
-from services.monitor import answers, store, store_accounts
+from services.monitor import answers, store, store_accounts, store_watch
 from services.monitor.handlers import on_concern_raised, on_trade
 from services.monitor.looking import look_at
+from services.monitor.stream import FOLLOW
 from services.monitor.sync import LOOK, ORDERS, sync_orders, sync_portfolio
 from tests.integration.monitor.house import OCC, House, a_fact, a_house, around
 from tests.unit.monitor.test_reconcile import a_bracket, a_report
@@ -80,7 +81,7 @@ async def claimed(house: House, kind: str = LOOK) -> Job:
     async with house.db.for_worker() as unit:
         await unit.schedule(kind, KEY, None, user="ann")
     async with house.db.for_worker() as unit:
-        (work,) = await job_rows.claim(unit, [Wanted(kind, 10, 30)])
+        (work,), _ = await job_rows.claim(unit, [Wanted(kind, 10, 30)])
     return work
 
 
@@ -143,7 +144,7 @@ async def test_a_look_that_meets_the_end_of_a_trade_opens_nothing_of_it(house: H
         waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'monitor_service'"
         async with house.database.admin() as admin:
             await eventually(lambda: admin.fetchval(waits))
-        await store.keep_trade(unit, store.ours(fact))
+        await store_watch.keep(unit, store.ours(fact), None, hot_for=None, followed_by=FOLLOW)
     await look
     assert await incidents(house) == []
 

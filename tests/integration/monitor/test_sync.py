@@ -24,7 +24,7 @@ from libs.common.messages.monitor import BannerChanged, GetMonitorStatus, GetSyn
 from libs.common.messages.pricing import Mark, Marks
 from libs.common.testing import TestDatabase, eventually
 from libs.market.session import MarketState
-from services.monitor import answers, store_accounts
+from services.monitor import answers, store_watch
 from services.monitor.handlers import on_marks, on_trade
 from services.monitor.sync import ORDERS, PORTFOLIO, sync_orders, sync_portfolio
 from tests.integration.monitor.house import OCC, House, a_fact, a_house, around, filled_fact
@@ -49,7 +49,7 @@ async def claimed(house: House, kind: str = ORDERS) -> Job:
     async with house.db.for_worker() as unit:
         await unit.schedule(kind, "PAPER:VA-ann", None, user="ann")
     async with house.db.for_worker() as unit:
-        (work,) = await job_rows.claim(unit, [Wanted(kind, 10, 30)])
+        (work,), _ = await job_rows.claim(unit, [Wanted(kind, 10, 30)])
     return work
 
 
@@ -276,7 +276,7 @@ async def test_a_hint_during_the_end_of_a_cycle_does_not_deadlock_with_it(house:
     work = await claimed(house, kind)
     waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'monitor_service'"
     async with house.database.admin() as admin, house.db.for_user("ann") as unit:
-        await store_accounts.hint(unit, work.key)
+        await store_watch.hint(unit, work.key)
         cycle = asyncio.create_task((sync_orders if kind == ORDERS else sync_portfolio)(work, house.deps))
         await eventually(lambda: admin.fetchval(waiting))
         await unit.schedule(kind, work.key, None, user="ann")

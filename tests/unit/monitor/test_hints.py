@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.broker.orders import OrderStatus
 from libs.common.testing import eventually
-from services.monitor.hints import QUIET_S, SLOWEST_S, Gathered, next_gap_s
+from services.monitor.hints import QUIET_S, SLOWEST_S, Gathered, is_urgent, next_gap_s
 
 
 @given(st.floats(0, 1), st.floats(0, 0.5), st.floats(0, 10))
@@ -54,3 +56,39 @@ async def test_a_read_that_could_not_be_asked_for_is_asked_for_again() -> None:
     gathered.note()
     await eventually(lambda: len(tries) == 3)
     telling.cancel()
+
+
+async def test_a_calm_hint_waits_for_more_and_an_urgent_one_ends_the_wait() -> None:
+    gathered, reads = Gathered(0.0, 30.0), []
+
+    async def read() -> bool:
+        reads.append(1)
+        return True
+
+    telling = asyncio.create_task(gathered.tell(read))
+    gathered.note(is_urgent=False)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert reads == []
+    gathered.note()
+    await eventually(lambda: len(reads) == 1)
+    telling.cancel()
+
+
+async def test_a_calm_hint_is_read_after_its_wait_though_nothing_urgent_comes() -> None:
+    gathered, reads = Gathered(0.0, 0.02), []
+
+    async def read() -> bool:
+        reads.append(1)
+        return True
+
+    telling = asyncio.create_task(gathered.tell(read))
+    gathered.note(is_urgent=False)
+    await eventually(lambda: len(reads) == 1)
+    telling.cancel()
+
+
+@pytest.mark.parametrize("status", OrderStatus)
+def test_whatever_may_have_executed_or_been_refused_is_urgent(status: OrderStatus) -> None:
+    calm = status in {"pending", "held", "open", "pending_cancel", "cancelled"}
+    assert is_urgent(status) is not calm
