@@ -181,8 +181,8 @@ async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None, ahead: Ahead)
                 outcome = outcome.among(await store_contract.beside(unit, view.trade, locks=True))
             view = outcome.apply(view, scene.moment)
         if not is_ours:
-            stored = await scene.store(view, lease_s=None)
             await unit.schedule(JOB, claim.trade_id, None, user=claim.username, replace=False)
+            stored = await scene.store(view, lease_s=None)
             return Turn(stored, due_at=flow.claimed_until)
         return await _next(scene, view, 0.0 if outcome is None else outcome.pause_s)
 
@@ -217,7 +217,8 @@ async def _next(scene: _Scene, view: View, pause_s: float) -> Turn:
     if pause_s:
         return await _rest(scene, view, Wait(), pause_s)
     marked = _marked(view, step, scene.moment.now)
-    if scene.ahead is not None and isinstance(step, Question):
+    # Whoever waits for this state is answered before the next question costs time.
+    if scene.ahead is not None and isinstance(step, Question) and not scene.deps.watches.is_awaited(marked):
         _begin(scene.deps, step, Loaded(view, scene.loaded.now, scene.loaded.token_ciphertext), scene.ahead)
     return Turn(await scene.store(marked, lease_s=lease_s), call=step, ends=scene.ends)
 
@@ -244,10 +245,9 @@ async def _rest(scene: _Scene, view: View, step: Wait, pause_s: float) -> Turn:
     wait_s = None if due_at is None else (due_at - scene.moment.now).total_seconds()
     if wait_s is not None and 0 < wait_s <= scene.moment.waits.nap_s:
         return Turn(await scene.store(view, lease_s=scene.deps.settings.lease_s), nap_s=wait_s)
-    stored = await scene.store(view, lease_s=0.0)
     if due_at is not None:
         await scene.unit.schedule(JOB, view.trade.id, due_at, user=view.trade.username)
-    return Turn(stored, due_at=due_at)
+    return Turn(await scene.store(view, lease_s=0.0), due_at=due_at)
 
 
 def _marked(view: View, step: Talk, now: datetime) -> View:

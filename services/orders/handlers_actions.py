@@ -81,13 +81,12 @@ async def withdraw_trade(command: WithdrawTrade, ctx: Context, deps: Deps) -> Re
 
 async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
     async with deps.db.for_user(ctx.user) as unit:
-        first = (await store_requests.opening(unit, ctx.user, command.idempotency_key)).request
-        if first is None:
-            loaded = await store.read_view(unit, command.trade_id)
-            await _check_version(unit, command, loaded.view)
-    if first is not None:
+        first = await store.read_asked(unit, command.trade_id, ctx.user, command.idempotency_key)
+        if isinstance(first, Loaded):
+            await _check_version(unit, command, first.view)
+    if isinstance(first, Request):
         return await requests.replayed(deps, command, ctx, first)
-    market = await _market(deps, command, loaded)
+    market = await _market(deps, command, first)
     stored = await _store(command, ctx, deps, market)
     if isinstance(stored, Request):
         return await requests.replayed(deps, command, ctx, stored)
@@ -153,12 +152,15 @@ async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _
             await _let_live(unit, loaded.view)
         await _check_version(unit, command, loaded.view)
         view = _decided(command, _Case(loaded.view, market, action_id or "", deps.moment(loaded), ctx.via))
-        claim = await _claimed(unit, deps, loaded, view, ends)
+        begins = view.running is not None and view.running != loaded.view.running
+        begins = begins and loaded.view.flow.claim_ends(loaded.now) is None
+        await _plan_next(unit, deps, loaded, view, claimed=begins)
+        # What runs now is stored with what comes first of it.
+        claim = await begin(unit, deps, loaded, view, ends) if begins else None
         if claim is None or claim.first is None:
             stored = await saving.save(unit, loaded.view, view, deps.moment(loaded))
         else:
             stored = claim.first.loaded.view
-        await _plan_next(unit, deps, loaded, view, claimed=claim is not None)
     return _Stored(stored, action_id, claim)
 
 
@@ -169,13 +171,6 @@ async def _let_live(unit: Unit, view: View) -> None:
         if await store_kills.is_engaged(unit, view.trade.username):
             raise KillSwitchOn("the kill switch sells this; it can be taken back once the switch is released")
         await store_kills.withdrawn(unit, view.trade.id)
-
-
-async def _claimed(unit: Unit, deps: Deps, loaded: Loaded, view: View, ends: float) -> Claim | None:
-    """Take the flow when something runs now, and store what is asked with what comes first of it."""
-    if view.running is None or view.running == loaded.view.running:
-        return None
-    return await begin(unit, deps, loaded, view, ends)
 
 
 async def _plan_next(unit: Unit, deps: Deps, loaded: Loaded, view: View, *, claimed: bool) -> None:

@@ -151,11 +151,10 @@ async def _intent(asked: _Asked, terms: Terms, deps: Deps) -> tuple[Claim, View]
             base = replace(base, held_by_others=others.get(trade.occ_symbol, 0))
         view = replace(view, orders=evidence.based(view, orders, base))
         capsule = capsule_of(command, terms.quote)
+        # Should this process die now, somebody looks when its claim is over.
+        await unit.schedule(JOB, trade_id, standing.now + timedelta(seconds=lease_s + 0.1), user=ctx.user)
         view = await store.insert_trade(unit, view, capsule, key=command.idempotency_key, lease_s=lease_s)
         await store_signals.begin(unit, asked.bound, trade_id)
-        # Should this process die now, somebody looks when its claim is over.
-        due_at = standing.now + timedelta(seconds=lease_s + 0.1)
-        await unit.schedule(JOB, trade_id, due_at, user=ctx.user)
     await deps.beats.at("orders.place.intent")
     return Claim(trade_id, ctx.user, 1, ends), view
 

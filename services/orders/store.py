@@ -17,6 +17,7 @@ from services.orders.beside import Correction, MarkRow, OpenConcern
 from services.orders.concerns import Change
 from services.orders.preferences import TradingSettings
 from services.orders.publishing import orders_of
+from services.orders.store_requests import Request
 from services.orders.trade import Action, Flow, Order, Trade, View
 
 
@@ -32,8 +33,7 @@ class Loaded:
 
 _LOCK = "select id from orders.trades where id = $1 for update"
 
-_LOAD = """
-select json_build_object(
+_SHOWN = """json_build_object(
     'now', clock_timestamp(),
     'trade', to_jsonb(t),
     'orders', (select coalesce(jsonb_agg(to_jsonb(o) order by o.created_at, o.id), '[]')
@@ -51,15 +51,23 @@ select json_build_object(
         and o.status not in ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')),
     'flow', to_jsonb(f), 'marks', to_jsonb(m), 'key_version', v.key_version, 'account_name', v.account_name,
     'settings', s.settings, 'token', a.token_ciphertext
-)::text
-from orders.trades t
+)"""
+_OF_TRADE = """
+orders.trades t
 join orders.trade_views v on v.trade_id = t.id
 join orders.flows f on f.trade_id = t.id
 join orders.marks m on m.trade_id = t.id
 left join orders.trading_settings s on s.username = t.username
 left join orders.credentials a on a.account_key = t.broker_mode || ':' || t.account_id
-where t.id = $1
 """
+_LOAD = f"select {_SHOWN}::text from {_OF_TRADE} where t.id = $1"  # noqa: S608 - built of constants
+
+_ASKED = f"""
+select json_build_array(
+    (select to_jsonb(i) from orders.idempotency i where i.username = $2 and i.key = $3),
+    (select {_SHOWN} from {_OF_TRADE} where t.id = $1)
+)::text
+"""  # noqa: S608 - built of constants
 
 
 async def lock_view(unit: Unit, trade_id: str) -> Loaded:
@@ -74,9 +82,18 @@ async def lock_view(unit: Unit, trade_id: str) -> Loaded:
 async def read_view(unit: Unit, trade_id: str) -> Loaded:
     """Load a trade whole without a lock. Raises: NotFound."""
     raw = await unit.json(_LOAD, trade_id)
-    if raw is None:
+    return _loaded(trade_id, None if raw is None else rows.loads(raw))
+
+
+async def read_asked(unit: Unit, trade_id: str, username: str, key: str) -> Request | Loaded:
+    """Return the request that took a key already, else the trade as `read_view`. Raises: NotFound."""
+    request, found = rows.loads(await unit.json(_ASKED, trade_id, username, key) or b"[null,null]")
+    return _loaded(trade_id, found) if request is None else rows.read(Request, request)
+
+
+def _loaded(trade_id: str, found: dict[str, Any] | None) -> Loaded:
+    if found is None:
         raise NotFound(f"there is no trade {trade_id}")
-    found = rows.loads(raw)
     settings = TradingSettings.model_validate(found["settings"] or {})
     view = View(
         trade=rows.read(Trade, found["trade"]),
@@ -242,7 +259,7 @@ async def insert_trade(unit: Unit, view: View, context: dict[str, Any], *, key: 
     `key` is the reserved one of the request it came by, which names the trade from now on.
     """
     trade = view.trade
-    await unit.json(
+    await unit.write(
         _INSERT,
         rows.write(rows.values(trade)),
         trade.id,

@@ -54,6 +54,11 @@ class Watches:
             if not watches:
                 self.waiting.pop(trade_id, None)
 
+    def is_awaited(self, view: View) -> bool:
+        """Say whether somebody waits for just this state and has not been shown it yet."""
+        waiting = self.waiting.get(view.trade.id, ())
+        return any(not watch.reached.is_set() and watch.until(view) for watch in waiting)
+
     def saw(self, view: View) -> None:
         """Show a stored state to whoever waits for it."""
         for watch in self.waiting.get(view.trade.id, ()):
