@@ -21,7 +21,7 @@ from libs.broker.budget import RateClass
 from libs.broker.budget_window import Limits, Window, is_over, merged, observed, planned, running, taken
 from libs.common.http_limits import RateReading
 
-LITTLE: Final = 1
+LITTLE: Final = 2
 """With no more in hand than this, the next are taken before they are asked for."""
 
 

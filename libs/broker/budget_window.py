@@ -137,9 +137,13 @@ def planned(
         tags.append(priority)
     first = tags[0] if tags else soon
     if first is not None and first is not Priority.POLL:
-        ahead = limits.limit(rate_class, first, window.allowed) // 2
-        spare = min(block - (len(tags) or in_hand), ahead - window.used - len(tags))
-        tags += [first] * max(0, spare)
+        missing = block - (len(tags) or in_hand)
+        # Whatever asks next, an entry too, shall find it: taken for an entry it serves an exit as well.
+        for tag in dict.fromkeys((max(first, Priority.ENTRY), first)):
+            ahead = limits.limit(rate_class, tag, window.allowed) // 2
+            spare = max(0, min(missing, ahead - window.used - len(tags)))
+            tags += [tag] * spare
+            missing -= spare
     return tuple(tags)
 
 

@@ -173,14 +173,27 @@ async def test_an_exit_never_waits_behind_polls_that_came_before_it() -> None:
     assert order[0] is Priority.EXIT
 
 
-async def test_what_was_taken_ahead_for_an_exit_serves_no_entry_and_no_poll() -> None:
+async def test_what_an_exit_takes_ahead_is_there_for_the_next_entry_but_not_from_what_is_kept_for_exits() -> None:
+    store = Store()
+    async with processes(1, store, ManualClock()) as budgets:
+        await budgets[0].take(TOKEN, TRADING, Priority.EXIT)
+        assert store.used(TRADING) == 5
+        store.open.clear()
+        assert await count_granted(budgets, 2, TRADING, Priority.ENTRY) == 2
+        store.open.set()
+        await eventually(lambda: store.used(TRADING) == 8)
+        assert await count_granted(budgets, 28, TRADING, Priority.EXIT) == 28
+        assert not await granted(budgets[0], TRADING, Priority.ENTRY)
+
+
+async def test_what_was_taken_ahead_for_an_exit_serves_no_poll() -> None:
     store = Store()
     async with processes(1, store, ManualClock()) as budgets:
         await budgets[0].take(TOKEN, STANDARD, Priority.EXIT)
         assert store.used() == 5
         await budgets[0].take(TOKEN, STANDARD, Priority.POLL)
         assert store.used() == 6
-        assert await count_granted(budgets, 2, STANDARD, Priority.EXIT) == 2
+        assert await count_granted(budgets, 1, STANDARD, Priority.EXIT) == 1
         assert store.used() == 6
 
 

@@ -90,7 +90,13 @@ def test_a_plan_never_passes_the_limit_of_whom_it_serves(
 
 def test_an_exit_takes_what_its_flow_needs_next_only_while_there_is_plenty() -> None:
     fresh = Window(NOW, 0, NOW + WINDOW_MS)
-    assert planned(fresh, [Priority.EXIT], RateClass.TRADING, LIMITS) == (Priority.EXIT,) * BLOCK
+    ahead = (Priority.ENTRY,) * (BLOCK - 1)
+    assert planned(fresh, [Priority.EXIT], RateClass.TRADING, LIMITS) == (Priority.EXIT, *ahead)
+    assert planned(taken(fresh, 12), [Priority.EXIT], RateClass.TRADING, LIMITS) == (
+        Priority.EXIT,
+        *(Priority.ENTRY, Priority.ENTRY),
+        *(Priority.EXIT, Priority.EXIT),
+    )
     assert planned(taken(fresh, 40), [Priority.EXIT], RateClass.TRADING, LIMITS) == (Priority.EXIT,)
     assert planned(fresh, [Priority.POLL], RateClass.STANDARD, LIMITS) == (Priority.POLL,)
 
@@ -101,7 +107,7 @@ def test_what_is_missing_of_a_block_is_taken_for_who_will_ask_soon_only_while_th
     def soon(window: Window, in_hand: int, priority: Priority = Priority.EXIT) -> tuple[Priority, ...]:
         return planned(window, [], RateClass.TRADING, LIMITS, soon=priority, in_hand=in_hand)
 
-    assert soon(fresh, 1) == (Priority.EXIT,) * (BLOCK - 1)
+    assert soon(fresh, 1) == soon(fresh, 1, Priority.ENTRY) == (Priority.ENTRY,) * (BLOCK - 1)
     assert soon(fresh, BLOCK) == soon(fresh, 0, Priority.POLL) == soon(taken(fresh, 25), 0) == ()
     assert soon(taken(fresh, 23), 0) == (Priority.EXIT,) * 2
     assert planned(fresh, [Priority.POLL], RateClass.STANDARD, LIMITS, soon=Priority.EXIT) == (Priority.POLL,)
