@@ -25,6 +25,11 @@ select json_build_object(
   'next_cursor', case when (select count(*) from page) > $4 then (select min(id) from shown) end,
   'unread', (select count(*) from gateway.trade_notifications where username = $1 and read_at is null))::text
 """
+_ADD = """
+insert into gateway.trade_notifications (id, username, cause, data) values ($1, $2, $3, $4::text::jsonb)
+on conflict do nothing
+returning id
+"""
 _READ_ONE = """
 update gateway.trade_notifications set read_at = coalesce(read_at, now()) where username = $1 and id = $2
 returning json_build_object('id', id, 'read_at', read_at, 'data', data)::text
@@ -58,14 +63,10 @@ async def save_display(unit: Unit, username: str, changes: dict[str, Any]) -> di
 
 async def add_notification(unit: Unit, line_id: str, username: str, cause: str, data: dict[str, Any]) -> bool:
     """Add a line to the inbox, whose row stays locked; False when one with this cause is there already."""
-    added = await unit.run(
-        insert(TRADE_NOTIFICATIONS)
-        .values(id=line_id, username=username, cause=cause, data=data)
-        .on_conflict_do_nothing()
-    )
-    if added:
+    added = await unit.json(_ADD, line_id, username, cause, orjson.dumps(data).decode())
+    if added is not None:
         unit.lock_taken(line_id)
-    return added > 0
+    return added is not None
 
 
 async def notifications_json(unit: Unit, username: str, cursor: str | None, limit: int, *, unread_only: bool) -> bytes:

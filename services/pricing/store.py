@@ -15,28 +15,33 @@ from services.pricing.cycle import POINT_COLUMNS, Point
 from services.pricing.quota import Window, take
 from services.pricing.tables import holdings, price_snapshots, request_quota
 
+_KEPT = ("ticker", "occ_symbol", "qty", "multiplier", "entry_price", "held_from", "held_to", "key_version")
+_KEEP = f"""
+insert into pricing.holdings (trade_id, username, {", ".join(_KEPT)})
+values ($1, $2, $3, $4, $5, $6, $7::numeric, $8, case when $9::boolean then coalesce($10::timestamptz, now()) end, $11)
+on conflict (trade_id) do update set {", ".join(f"{name} = excluded.{name}" for name in _KEPT)}
+where holdings.key_version < excluded.key_version
+returning trade_id
+"""  # noqa: S608 - column names of our own
+
 
 async def keep_holding(unit: Unit, trade: TradeRow) -> bool:
     """Store the newest view of who holds which contract; False when what is stored is as new."""
-    values = {
-        "trade_id": trade.id,
-        "username": trade.username,
-        "ticker": trade.ticker,
-        "occ_symbol": trade.occ_symbol,
-        "qty": trade.filled_qty,
-        "multiplier": trade.multiplier,
-        "entry_price": trade.entry_price,
-        "held_from": trade.entry_date,
-        "held_to": func.coalesce(trade.close_date, func.now()) if trade.status is TradeStatus.CLOSED else None,
-        "key_version": trade.key_version,
-    }
-    statement = insert(holdings).values(values)
-    statement = statement.on_conflict_do_update(
-        index_elements=[holdings.c.trade_id],
-        set_={name: statement.excluded[name] for name in values if name not in ("trade_id", "username")},
-        where=holdings.c.key_version < statement.excluded.key_version,
+    kept = await unit.json(
+        _KEEP,
+        trade.id,
+        trade.username,
+        trade.ticker,
+        trade.occ_symbol,
+        trade.filled_qty,
+        trade.multiplier,
+        trade.entry_price,
+        trade.entry_date,
+        trade.status is TradeStatus.CLOSED,
+        trade.close_date,
+        trade.key_version,
     )
-    return await unit.run(statement) > 0
+    return kept is not None
 
 
 async def contracts_in_use(unit: Unit) -> list[tuple[str, str]]:
