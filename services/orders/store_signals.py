@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,8 +27,8 @@ on conflict do nothing returning id
 
 _SAVE = """
 update orders.signals s set
-    state = n.state, code = n.code, reason = n.reason, trade_id = n.trade_id, via = n.via, decided_at = n.decided_at,
-    key_version = n.key_version
+    state = n.state, body = n.body, code = n.code, reason = n.reason, trade_id = n.trade_id, via = n.via,
+    decided_at = n.decided_at, key_version = n.key_version
 from jsonb_populate_record(null::orders.signals, $1::text::jsonb) n
 where s.id = n.id returning s.id
 """
@@ -167,5 +167,5 @@ def _signal(raw: bytes | None) -> Signal | None:
 
 
 def _worded(signal: Signal) -> str:
-    values: dict[str, Any] = rows.values(signal)
+    values: dict[str, Any] = rows.values(replace(signal, body=signals.lasting(signal)))
     return rows.write(values) or "{}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import cast
 
+import orjson
 import pytest
 
 from libs.common.config import SettingsProblem, load
@@ -12,7 +13,8 @@ from libs.common.errors import AppError
 from libs.common.ids import new_id
 from libs.common.jobs import Job
 from libs.common.messages.durables import DAY_S, DEAD, SIGNALS, STREAMS
-from services.orders import upkeep
+from libs.common.messages.signals import ApproveSignal
+from services.orders import handlers_signals, upkeep
 from services.orders.settings import Settings
 from tests.integration.orders.bots import entries, publish, rows_of, signal, until
 from tests.integration.orders.house import House, environment
@@ -107,3 +109,22 @@ async def _forgotten_again(house: House) -> str:
     await _was_decided(house, KEPT_DAYS + 1)
     await forget(house)
     return new_id()
+
+
+async def test_a_decided_signal_keeps_its_words_and_a_waiting_one_its_documents_too(house: House) -> None:
+    documents = {"signals_snapshot": {"daily": {"rsi": 62.1}}, "ai_reasoning_log": {"prompt": "long"}}
+    waiting = await publish(house, signal(house, **documents))
+    refused = await publish(house, signal(house, expires_at="2026-01-02T15:00:00Z", **documents))
+    assert waiting is not None
+    assert refused is not None
+    kept = {row["id"]: orjson.loads(row["body"]) for row in await rows_of(house)}
+    assert documents.items() <= kept[waiting.id].items()
+    assert kept[refused.id].keys() & documents.keys() == set()
+    approved = ApproveSignal(id=waiting.id)
+    trade_id = (await handlers_signals.approve_signal(approved, house.context(), house.deps)).json()["trade_id"]
+    (row,) = [row for row in await rows_of(house) if row["id"] == waiting.id]
+    assert orjson.loads(row["body"]).keys() & documents.keys() == set()
+    assert orjson.loads(row["body"])["ticker"] == house.contract.root
+    async with house.admin() as admin:
+        sql = "select ai_reasoning_log::text from orders.entry_context where trade_id = $1"
+        assert await admin.fetchval(sql, trade_id) == '{"prompt": "long"}'
