@@ -27,6 +27,8 @@ from services.orders.trade import ActionKind, ActionState, View
 
 MOST_LISTED = 500
 """So many rows an answer lists at most: a fact must fit the bus."""
+LONGEST_REASON = 240
+"""The broker's own words may be among a reason's."""
 ROOM_S = 10.0
 """Sales that can leave within so long may follow exits that are taken down now."""
 MOST_BARE = 8
@@ -105,7 +107,7 @@ def shown(
                 account_id=row.account_id,
                 broker_mode=row.broker_mode,
                 qty=row.held_qty or row.qty,
-                reason=reason,
+                reason=reason[:LONGEST_REASON],
             )
         )
     lists["foreign"] = list(foreign)

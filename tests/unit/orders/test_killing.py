@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.broker.reports import PositionReport
+from libs.common.messages.base import MAX_MESSAGE_BYTES
 from libs.common.messages.vocabulary import BrokerMode, CloseReason, Protection, TradeStatus
 from services.orders import asking, killing
 from services.orders.killing import Doomed
@@ -176,6 +177,9 @@ def test_a_list_too_long_for_a_fact_is_cut_and_says_so() -> None:
     rows = [replace(HELD, trade_id=str(number)) for number in range(killing.MOST_LISTED + 3)]
     found = killing.shown(rows, (), engaged=True, changed_at=NOW)
     assert (len(found.closing), found.omitted) == (killing.MOST_LISTED, 3)
+    wordy = [replace(row, failed_at=NOW, failed_words="no" * 500) for row in rows]
+    told = killing.shown([*rows, *wordy], (), engaged=True, changed_at=NOW)
+    assert len(told.model_dump_json()) < MAX_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize(
