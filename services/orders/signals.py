@@ -52,7 +52,6 @@ CLOCKS_APART = timedelta(seconds=2)
 """How far a bot's clock may be ahead of ours."""
 
 _OF_BODY = ("ticker", "option_type", "strike", "expiry", "qty", "entry", "sl_price", "tp_price", "strategy")
-_DOCUMENTS = frozenset({"signals_snapshot", "ai_reasoning_log"})
 _OF_SIGNAL = frozenset({"signal_id", "v", "expires_at", "ref_price", "max_slippage_pct", "broker_mode"})
 
 
@@ -145,13 +144,6 @@ def plain(body: SignalBody) -> dict[str, Any]:
     """Return the body as it is kept: JSON, money as text."""
     found: dict[str, Any] = body.model_dump(mode="json", exclude_none=True)
     return found
-
-
-def lasting(signal: Signal) -> dict[str, Any] | None:
-    """Return what is kept of a body: of a decided signal not its documents, which a trade keeps as its own capsule."""
-    if signal.body is None or not signal.is_decided:
-        return signal.body
-    return {name: value for name, value in signal.body.items() if name not in _DOCUMENTS}
 
 
 def hash_of(raw: bytes) -> str:

@@ -73,6 +73,9 @@ returning id
 """
 
 
+_DOCUMENTS = frozenset({"signals_snapshot", "ai_reasoning_log"})
+
+
 @dataclass(frozen=True, slots=True)
 class Rush:
     """How much a user's bots published in the last minute, and whether this very delivery was answered before."""
@@ -167,5 +170,12 @@ def _signal(raw: bytes | None) -> Signal | None:
 
 
 def _worded(signal: Signal) -> str:
-    values: dict[str, Any] = rows.values(replace(signal, body=signals.lasting(signal)))
+    values: dict[str, Any] = rows.values(replace(signal, body=_lasting(signal)))
     return rows.write(values) or "{}"
+
+
+def _lasting(signal: Signal) -> dict[str, Any] | None:
+    """Return what is kept of a body: of a decided signal not its documents, which a trade keeps as its own capsule."""
+    if signal.body is None or not signal.is_decided:
+        return signal.body
+    return {name: value for name, value in signal.body.items() if name not in _DOCUMENTS}

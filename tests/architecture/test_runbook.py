@@ -34,6 +34,13 @@ def test_series_that_are_named_are_there() -> None:
     assert {name for name in named if f"`{name}`" not in METRICS} == set()
 
 
+def test_every_event_that_is_logged_as_an_error_says_what_to_do() -> None:
+    errors = set(re.findall(r"_log\.(?:error|exception|critical)\(\s*\"([a-z_]+)\"", SOURCES))
+    assert len(errors) > 10
+    first = " ".join(signs())
+    assert {event for event in errors if f"`{event}`" not in first} == set()
+
+
 def test_events_that_are_named_are_logged_somewhere() -> None:
     logged = [sign for sign in signs() if "incident" not in sign and "audit" not in sign]
     events = {word for sign in logged for word in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", sign)}
