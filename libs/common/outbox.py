@@ -221,8 +221,6 @@ class Relay:
     async def _publish(self, waiting: Sequence[Stored]) -> list[Stored]:
         """Publish by key in order, many keys at once; returns what was acknowledged."""
         acknowledged: list[Stored] = []
-        newest = {(fact.subject, fact.key): fact for fact in waiting if fact.is_overtaken_by_its_next}
-        overtaken = {fact.place for fact in waiting if newest.get((fact.subject, fact.key), fact) is not fact}
         gate = asyncio.Semaphore(self._window)
         bus_is_away = asyncio.Event()
 
@@ -241,13 +239,10 @@ class Relay:
                         _log.error("fact_cannot_be_published", fact_id=fact.fact_id, key=fact.key, detail=error.detail)
                         return
                 acknowledged.append(fact)
-                if newest.get((fact.subject, fact.key)) is fact:
-                    acknowledged.extend(one for one in waiting if one.place in overtaken and one.is_of(fact))
 
         by_key: dict[str, list[Stored]] = defaultdict(list)
         for fact in waiting:
-            if fact.place not in overtaken:
-                by_key[fact.key].append(fact)
+            by_key[fact.key].append(fact)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PUBLISH_S), asyncio.TaskGroup() as group:
                 for facts in by_key.values():

@@ -11,7 +11,7 @@ from typing import Any
 from libs.common import log
 from libs.common.errors import TooLarge
 from libs.common.ids import new_id
-from libs.common.messages.base import FACTS, MAX_MESSAGE_BYTES, Envelope, Fact
+from libs.common.messages.base import MAX_MESSAGE_BYTES, Envelope, Fact
 
 _ENVELOPE_BYTES = 2048
 """Room left for what surrounds the data."""
@@ -86,16 +86,6 @@ class Stored:
     key: str
     fact_id: str
     payload: bytes
-
-    @property
-    def is_overtaken_by_its_next(self) -> bool:
-        """Whether the next of the same kind and key says all that this one does."""
-        kind = FACTS.get(self.subject.split(".", 2)[2])
-        return kind is not None and kind.only_newest
-
-    def is_of(self, other: Stored) -> bool:
-        """Say whether both are of the same kind and key."""
-        return (self.subject, self.key) == (other.subject, other.key)
 
     @classmethod
     def of(cls, record: Any) -> Stored:

@@ -109,13 +109,10 @@ class Fact(Message):
     """Something that happened, with the whole state and version of its key: at least once, in no promised order."""
 
     key_field: ClassVar[str]
-    only_newest: ClassVar[bool] = False
-    """Of several of one key that wait to be published only the newest is: it says all that those before it did."""
 
-    def __init_subclass__(cls, *, key: str = "", only_newest: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, key: str = "", **kwargs: Any) -> None:
         """Record which field is the key; a class without one is only a base of facts."""
         super().__init_subclass__(**kwargs)
-        cls.only_newest = only_newest
         if key:
             cls.key_field = key
             FACTS[f"{cls.owner}.{cls.topic}"] = cls

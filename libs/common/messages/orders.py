@@ -248,7 +248,7 @@ class TradeUnknown(TradeFact, service="orders", name="trade_unknown", key="trade
     """A write got no clear answer; it is being settled by asking."""
 
 
-class TradeChanged(TradeFact, service="orders", name="trade_changed", key="trade_id", only_newest=True):
+class TradeChanged(TradeFact, service="orders", name="trade_changed", key="trade_id"):
     """Anything else: a queued action withdrawn, an unknown settled, a correction appended."""
 
 

@@ -103,26 +103,6 @@ async def test_facts_are_published_in_the_order_they_were_said(db: Database, rel
     assert (await relay.turn()).read == 0
 
 
-async def test_of_snapshots_of_one_key_that_wait_together_only_the_newest_is_published(
-    house: TestDatabase, db: Database, relay: Relay, events: FakeEvents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(UserRegistered, "only_newest", True)
-    await say(db, "a", 1, 2)
-    await say(db, "b", 1)
-    await say(db, "a", 3)
-    events.refuses_key = "a"
-    turn = await relay.turn()
-    assert (turn.read, turn.published, events.versions()) == (4, 1, {"b": [1]})
-    assert await unpublished(house) == 3
-    events.refuses_key = ""
-    turn = await relay.turn()
-    assert (turn.read, turn.published) == (3, 3)
-    assert events.versions() == {"a": [3], "b": [1]}
-    await say(db, "a", 4)
-    await relay.turn()
-    assert events.versions()["a"] == [3, 4]
-
-
 async def test_an_envelope_says_when_by_the_databases_clock(db: Database, relay: Relay, events: FakeEvents) -> None:
     async with db.for_worker() as unit:
         before = await unit.now()
