@@ -11,7 +11,7 @@
 | confirm       | FILLED: the trade is over  | ended unfilled: back to FILLED, protected again     | broker id   |
 | no bid        | a day limit, least price   | renewed each session; withdrawn: cancelled, FILLED  | broker id   |
 
-1. No sell while a bracket or the entry may still execute: the legs hold the quantity.
+1. No sell while a bracket, the entry or another sell may still execute: each of them holds the quantity.
 2. What is sold is what is held by our own orders, read after every leg ended.
 """
 
@@ -44,7 +44,7 @@ from services.orders.trade import Action, ActionKind, ActionState, Order, View
 
 def plan(view: View, close: Action, moment: Moment) -> Step:
     """Return the next step towards flat."""
-    others = tuple(order for order in view.orders if order.role is not OrderRole.CLOSE)
+    others = tuple(order for order in view.orders if not _is_sale_of(order, close))
     intent = next((order for order in others if order.status is OrderStatus.INTENT), None)
     if intent is not None:
         return Void(intent.tag)
@@ -59,6 +59,11 @@ def plan(view: View, close: Action, moment: Moment) -> Step:
     if view.held_qty <= 0:
         return EndAction(close.id, ActionState.DONE)
     return _sell(view, close, moment)
+
+
+def _is_sale_of(order: Order, close: Action) -> bool:
+    """Say whether a close sends an order. What an earlier one had sent, and was given up, may surface after all."""
+    return order.role is OrderRole.CLOSE and order.action_id == close.id
 
 
 def _taken_down(close: Action, working: Order, moment: Moment) -> Step:
@@ -80,13 +85,16 @@ def _is_of_many(close: Action) -> bool:
 
 
 def _sell(view: View, close: Action, moment: Moment) -> Step:
-    sells = tuple(order for order in view.orders if order.role is OrderRole.CLOSE and order.action_id == close.id)
+    sells = tuple(order for order in view.orders if _is_sale_of(order, close))
     step = unanswered(sells, moment)
     if step is not None:
         return step
     last = sells[-1] if sells else None
     if last is None:
         return _first(view, close, moment)
+    late = next((order for order in sells[:-1] if not order.is_terminal), None)
+    if late is not None:
+        return Void(last.tag) if last.status is OrderStatus.INTENT else cancel_or_read(late, moment)
     withdrawn = close.words == WITHDRAWN
     if last.status is OrderStatus.INTENT:
         return Send(last.tag) if last.qty == view.sellable_qty and not withdrawn else Void(last.tag)

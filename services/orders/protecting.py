@@ -9,7 +9,7 @@
 | look twice| `confirmed_at`, `reads` ≥ 2   | a stop on the wrong side takes the group down    | broker id   |
 
 1. Exits never coexist with a working entry.
-2. Nothing is placed over a bracket that still lives: it is cancelled and confirmed first.
+2. Nothing is placed over a bracket, or a sale, that still lives: it is cancelled and confirmed first.
 3. A leg that fills in part gets a moment to finish; then what is left gets a bracket of its own.
 """
 
@@ -47,7 +47,7 @@ def plan(view: View, moment: Moment) -> Step:
         # Placing looks first, and finds that nothing can be placed; but also who sold what the contract became.
         return PlaceBracket(view.trade.sl_price, view.trade.tp_price)
     brackets = tuple(order for order in view.orders if order.role in BRACKET_ROLES)
-    step = unanswered(brackets, moment)
+    step = unanswered(brackets, moment) or _late_sale(view, moment)
     if step is not None:
         return step
     live = view.live_bracket
@@ -57,6 +57,16 @@ def plan(view: View, moment: Moment) -> Step:
         is_odd = view.trade.foreign_exit is not None or view.trade.shown_qty is not None
         return LookAgain() if is_odd and view.held_qty > 0 else Wait()
     return _bare(view, tuple(order for order in brackets if otoco.protects(view, order)), moment)
+
+
+def _late_sale(view: View, moment: Moment) -> Step | None:
+    """Take down a sale whose close is over: it had been given up as never placed, and is there after all."""
+    sale = next((order for order in view.orders if order.role is OrderRole.CLOSE and not order.is_terminal), None)
+    if sale is None:
+        return None
+    if sale.status is OrderStatus.INTENT:
+        return Void(sale.tag)
+    return unanswered((sale,), moment) or cancel_or_read(sale, moment)
 
 
 def _live(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
@@ -69,8 +79,9 @@ def _live(view: View, live: tuple[Order, ...], moment: Moment) -> Step:
     unsure = next((order for order in live if order.confirmed_at is None or order.odd_since is not None), None)
     if unsure is not None:
         return read_or_wait(unsure, moment)
-    misfit = protection.wanted(view) - {o.role for o in live} or any(o.remaining_qty != view.sellable_qty for o in live)
-    if misfit:
+    offered = {role: sum(o.remaining_qty for o in live if o.role is role) for role in {o.role for o in live}}
+    # More than is held, too: a bracket that was given up as never placed may rest beside the one that replaced it.
+    if protection.wanted(view) - set(offered) or any(qty != view.sellable_qty for qty in offered.values()):
         return _misfit(view, live, moment)
     return _second_look(view, live, moment)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from libs.common.ids import new_id
-from libs.common.messages.orders import CloseTrade, Entry
+from libs.common.messages.orders import AdjustTrade, CloseTrade, Entry
 from libs.common.messages.vocabulary import EntryType
 from libs.common.testing import eventually
 from tests.integration.orders.checker import check
@@ -86,6 +86,35 @@ async def test_a_list_that_leaves_out_what_we_know_settles_nothing(house: House,
     async with httpx.AsyncClient(base_url=house.sim.url, trust_env=False) as http:
         (await http.delete("/_control/faults")).raise_for_status()
     await house.until(held["id"], status="CLOSED", close_reason="MANUAL_CLOSE")
+    await check(house)
+
+
+async def test_exits_that_surface_beside_the_ones_that_replaced_them_leave_one_bracket(house: House) -> None:
+    # Lots of others let the broker take a second bracket for the same two.
+    await house.by_hand(side="buy_to_open", quantity=3)
+    trade = await house.protected()
+    async with house.database.admin() as admin:
+        # As if answered a moment ago: they need not be in a list yet.
+        await admin.execute("update orders.broker_orders set answered_at = answered_at + interval '1 minute'")
+    await house.fault("empty_list", method="GET", path=PLACING, times=1000)
+    await house.fault("drop_after", path=PLACING)
+    adjust = AdjustTrade(
+        idempotency_key=new_id(), trade_id=trade["id"], version=trade["version"], new_tp=Decimal("7.00")
+    )
+    await house.ask(adjust)
+    await house.until(trade["id"], protection="PROTECTED", tp_price=Decimal("7.00"))
+    await house.sim.clear_faults(house.account_id)
+    brackets = [order for order in await house.sim.orders(house.account_id) if order["class"] == "oco"]
+    assert [order["status"] for order in brackets] == ["canceled", "open", "open"]
+
+    async def one_is_left() -> bool:
+        await house.sync()
+        found = [order for order in await house.sim.orders(house.account_id) if order["class"] == "oco"]
+        live = [order for order in (await house.trade(trade["id"]))["orders"] if order["status"] == "WORKING"]
+        return [order["status"] for order in found] == ["canceled", "canceled", "open"] and len(live) == 2
+
+    await eventually(one_is_left, every_s=0.1)
+    assert (await house.trade(trade["id"]))["protection"] == "PROTECTED"
     await check(house)
 
 
