@@ -16,10 +16,7 @@ from typing import Self
 from deploy.local.child import Child, wait_until
 from deploy.local.ports import LOOPBACK, free_or_new, free_port, is_free
 from deploy.local.problem import StackProblem
-from deploy.nats.config import Login, Permissions, ServerConfig, render
-
-ADMINISTRATOR = "admin"
-OPERATOR = "sys"
+from deploy.nats.config import ADMINISTRATOR, OPERATOR, Login, Permissions, ServerConfig, render
 
 
 class EmbeddedNats:

@@ -12,11 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.nats.config import Login, ServerConfig, render
+from deploy.nats.config import ADMINISTRATOR, OPERATOR, Login, ServerConfig, render
 from deploy.nats.permissions import permissions_for
 from libs.common.messages.durables import SERVICES
-
-ADMINISTRATOR, OPERATOR = "admin", "sys"
 
 
 def required() -> list[str]:

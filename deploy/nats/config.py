@@ -52,6 +52,7 @@ class ServerConfig:
     max_memory_store_bytes: int = 64 * 1024**2
 
 
+ADMINISTRATOR, OPERATOR = "admin", "sys"
 SIGNALS_SERVICE = EVERY_SIGNAL
 SIGNAL_FACTS = tuple(fact.subject("*") for fact in (SignalAccepted, SignalQueued, SignalRejected))
 

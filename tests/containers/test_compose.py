@@ -19,7 +19,7 @@ from tests.containers.compose import ROOT, compose
 from tools.gen_env_example import settings_of
 
 ASKED = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
-ONCE = ("nats-config", "migrate")
+ONCE = ("nats-config", "migrate", "dead")
 
 
 def texts(part: Any) -> Iterator[str]:
@@ -82,6 +82,12 @@ def test_migrations_and_the_bus_are_told_every_password() -> None:
     assert set(services["nats-config"]["environment"]) == set(nats_passwords())
     roles = {password_variable(one) for one in (*SERVICES, "backup")}
     assert set(services["migrate"]["environment"]) == roles | {"DATABASE_URL"}
+
+
+def test_the_operators_command_is_told_where_the_bus_is_and_is_not_started_with_the_others() -> None:
+    one = compose()["services"]["dead"]
+    assert set(one["environment"]) == {"NATS_URL", "NATS_ADMIN_PASSWORD"}
+    assert one["profiles"] == ["operator"]
 
 
 def test_only_the_page_is_reachable_and_from_this_machine_only() -> None:

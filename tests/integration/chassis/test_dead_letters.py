@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nats
 import pytest
 from nats.aio.client import Client
 
-from deploy.local import dead
 from deploy.local.nats import EmbeddedNats
-from deploy.local.problem import StackProblem
+from deploy.nats import dead
+from deploy.nats.dead import LetterProblem
 from libs.common.bus import Bus
 from libs.common.errors import PoisonMessage
 from libs.common.streams import Streams
@@ -81,7 +82,7 @@ async def test_a_letter_whose_cause_is_gone_is_taken_and_leaves_the_list(
         assert said[-1] == f"orders-users took it; {letter.id} left the list"
         assert desk.users() == ["bob", "bob"]
         assert await listed(operator) == ["no dead letters"]
-        with pytest.raises(StackProblem, match=f"there is no dead letter {letter.id}"):
+        with pytest.raises(LetterProblem, match=f"there is no dead letter {letter.id}"):
             await dead.replay(operator, letter.id, said.append)
 
 
@@ -130,6 +131,25 @@ async def test_while_its_reader_is_away_a_letter_stays(
         await say(publisher, "kim")
         letter = await buried(operator, "kim")
     monkeypatch.setattr(dead, "TAKEN_WITHIN_S", 0.3)
-    with pytest.raises(StackProblem, match="has not taken it yet"):
+    with pytest.raises(LetterProblem, match="has not taken it yet"):
         await dead.replay(operator, letter.id, lambda _: None)
     assert (await buried(operator, "kim")).id == letter.id
+
+
+async def test_an_operator_without_a_launcher_sees_the_same_letters(
+    server: EmbeddedNats, operator: Client, publisher: Streams, orders: Bus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = Desk()
+    desk.troubles["far"] = [PoisonMessage("an unknown word")]
+    async with consuming(orders, on_registered, deps=desk):
+        await say(publisher, "far")
+        letter = await buried(operator, "far")
+    address = urlsplit(server.url)
+    told = {"NATS_URL": f"nats://{address.hostname}:{address.port}", "NATS_ADMIN_PASSWORD": address.password or ""}
+    assert await asyncio.to_thread(dead.main, ["list"], told) == 0
+    assert letter.line() in capsys.readouterr().out
+    assert await asyncio.to_thread(dead.main, ["replay", "999999"], told) == 1
+    assert "there is no dead letter 999999" in capsys.readouterr().err
+    assert await asyncio.to_thread(dead.main, ["list"], told | {"NATS_URL": "nats://127.0.0.1:1"}) == 1
+    assert "NATS does not answer" in capsys.readouterr().err
+    assert await asyncio.to_thread(dead.main, ["list"], {}) == 2

@@ -10,9 +10,9 @@ import orjson
 import pytest
 from nats.aio.client import Client
 
-from deploy.local import dead
 from deploy.local.nats import EmbeddedNats
-from deploy.local.problem import StackProblem
+from deploy.nats import dead
+from deploy.nats.dead import LetterProblem
 from libs.common.bus import Bus
 from libs.common.errors import PoisonMessage
 from libs.common.handlers import Raw, receive
@@ -155,7 +155,7 @@ async def test_where_too_many_of_the_bots_signals_wait_a_letter_stays_and_says_w
         letter = await lies_dead(operator, house)
     for _ in range(256):
         await publish(operator, house, b"{}")
-    with pytest.raises(StackProblem, match="did not take it"):
+    with pytest.raises(LetterProblem, match="did not take it"):
         await dead.replay(operator, letter.id, lambda _: None)
     assert (await lies_dead(operator, house)).id == letter.id
     async with consuming(orders, taken, deps=house):
