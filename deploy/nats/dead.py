@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import nats
 import nats.errors
@@ -94,8 +95,10 @@ async def show_or_replay(
 ) -> int:
     """List the letters, or replay one, as the administrator; returns the exit code. Raises: LetterProblem."""
     login = {} if password is None else {"user": ADMINISTRATOR, "password": password}
+    # The library would knock for two minutes, also where it may not come back.
+    patience: dict[str, Any] = {"max_reconnect_attempts": 2, "reconnect_time_wait": 0.2}
     try:
-        client = await nats.connect(url, connect_timeout=5, allow_reconnect=False, **login)
+        client = await nats.connect(url, connect_timeout=5, allow_reconnect=False, **patience, **login)
     except (OSError, nats.errors.Error) as error:
         raise LetterProblem(f"NATS does not answer: {error}", "see whether it runs, and its password") from None
     try:
