@@ -45,6 +45,9 @@ class PretendBroker:
     lowest_position: int = 0
     cash: Decimal = Decimal(0)
     mode: BrokerMode = BrokerMode.PAPER
+    hides_exits: bool = False
+    """Its list does not show the exits that it receives now, until it is told to show all."""
+    unlisted: set[str] = field(default_factory=set)
     away_until: datetime | None = None
     """Till then it answers no list."""
     release: str = "full_fill"
@@ -70,6 +73,8 @@ class PretendBroker:
             self._check_inventory(request)
         report = self._made(request)
         self.tags.append(request.tag)
+        if self.hides_exits and not any(leg.side is OrderSide.BUY_TO_OPEN for leg in report.flat()):
+            self.unlisted.add(report.id)
         self.orders_by_id[report.id] = report
         self._trade_through()
         if fault == "lost_after":
@@ -95,7 +100,7 @@ class PretendBroker:
     async def orders(self) -> tuple[OrderReport, ...]:
         if self.away_until is not None and self.now < self.away_until:
             raise UpstreamUnavailable("no answer")
-        return tuple(self.orders_by_id.values())
+        return tuple(order for name, order in self.orders_by_id.items() if name not in self.unlisted)
 
     async def positions(self) -> tuple[PositionReport, ...]:
         if not self.position:

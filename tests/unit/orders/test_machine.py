@@ -197,6 +197,12 @@ class Machine(RuleBasedStateMachine):
         if live:
             self.broker.take_down(data.draw(st.sampled_from(live)))
 
+    @rule(hides=st.booleans())
+    def the_list_leaves_new_exits_out_or_shows_all(self, hides: bool) -> None:
+        self.broker.hides_exits = hides
+        if not hides:
+            self.broker.unlisted.clear()
+
     @rule()
     def monitor_tells_all(self) -> None:
         reports = list(self.broker.orders_by_id.values())
@@ -289,6 +295,7 @@ class Machine(RuleBasedStateMachine):
 
     def comes_to_rest(self) -> None:
         self.broker.faults.clear()
+        self.broker.unlisted.clear()
         if self.broker.bid == 0:
             self.broker.move(Decimal("4.00"))
         for _ in range(300):
