@@ -53,7 +53,7 @@ def found(view: View, moment: Moment) -> tuple[Found, ...]:
     if view.held_qty < 0:
         wrong.append(Found("short", Severity.CRITICAL, f"{symbol}: more was sold than bought, {-view.held_qty} short"))
     if view.trade.status is TradeStatus.CLOSED:
-        return (*wrong, *_exercised(view, moment))
+        return (*wrong, *_bought_twice(view), *_exercised(view, moment))
     wrong += _of_holding(view)
     if _settles_too_long(view, moment):
         wrong.append(Found("unsettled", Severity.ERROR, f"{symbol}: expired, and nobody says how it was settled"))
@@ -155,6 +155,14 @@ def next_look(view: View, moment: Moment) -> datetime | None:
     selling = moment.at(_selling_since(view), moment.waits.cancel_alarm_s)
     shares = [moment.at(order.created_at, moment.waits.exercised_alarm_s) for order in oversold.assigned(view)]
     return min((at for at in (bare, settled, selling, *shares) if at is not None), default=None)
+
+
+def _bought_twice(view: View) -> tuple[Found, ...]:
+    """Tell of what is held by a trade that is over: a purchase to cover surfaced beside the one that replaced it."""
+    if view.held_qty <= 0:
+        return ()
+    words = f"{view.held_qty} more were bought back than had been sold; they are held without exits: sell them by hand"
+    return (Found("naked", Severity.CRITICAL, f"{view.trade.occ_symbol}: {words}"),)
 
 
 def _exercised(view: View, moment: Moment) -> tuple[Found, ...]:

@@ -14,7 +14,7 @@ import pytest
 
 from libs.broker.orders import OrderType
 from libs.common.messages.vocabulary import CloseReason, OrderRole, OrderStatus, Protection
-from services.orders import asking, lifecycle
+from services.orders import asking, concerns, lifecycle
 from services.orders.merging import NOT_PLACED
 from services.orders.plan import next_step
 from services.orders.steps import Cancel, Moment, Read, Send, Void, Wait
@@ -97,3 +97,18 @@ def test_a_sale_that_surfaces_beside_the_one_that_replaced_it_leaves_one_of_them
     view = lifecycle.accepted(lifecycle.sent(view, "bk-again", NOW), "bk-again", "300", NOW)
     view = taken_down(view)
     assert not isinstance(next_step(view, Moment(NOW)), Send | Cancel)
+
+
+def test_a_purchase_to_cover_that_surfaces_beside_the_one_that_replaced_it_is_an_alarm() -> None:
+    view = protected()
+    for leg in view.live_bracket:
+        view = lifecycle.applied(view, (a_report(leg, OrderStatus.FILLED, 2, "3.00"),), NOW)
+    values: dict[str, Any] = {"sent_as": Group.SINGLE, "type": OrderType.MARKET, "price": None, "stop": None}
+    covers = (given_up(OrderRole.COVER, **values), given_up(OrderRole.COVER, "bk-again", **values))
+    short = replace(view, orders=(*view.orders, *covers))
+    assert [one.kind for one in concerns.found(short, Moment(NOW))] == ["short"]
+    flat = lifecycle.applied(short, (a_report(covers[1], OrderStatus.FILLED, 2, "3.10"),), NOW)
+    assert concerns.found(flat, Moment(NOW)) == ()
+    long = lifecycle.applied(flat, (a_report(covers[0], OrderStatus.FILLED, 2, "3.10"),), NOW)
+    [alarm] = concerns.found(long, Moment(NOW))
+    assert (alarm.kind, "2 more were bought back" in alarm.text) == ("naked", True)
