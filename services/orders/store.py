@@ -31,7 +31,8 @@ class Loaded:
     """None when the account's credentials are gone."""
 
 
-_LOCK = "select id from orders.trades where id = $1 for update"
+# No key of a trade ever changes, so who writes a row that names it need not wait for who holds it.
+_LOCK = "select id from orders.trades where id = $1 for no key update"
 
 _SHOWN = """json_build_object(
     'now', clock_timestamp(),
