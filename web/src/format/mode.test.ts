@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { aTrade } from "../state/example";
-import { accountText, byMode, elsewhereText, titleOf } from "./mode";
+import { accountText, byMode, elsewhereText, nameOf, titleOf } from "./mode";
 
 it("puts the money first in the browser's tab", () => {
   expect(titleOf("TRADIER_LIVE", 0, false)).toBe("LIVE · Bookend");
@@ -21,6 +21,18 @@ it("names an account by its name and its number", () => {
   expect(accountText("6YA53920", "Main")).toBe("Main · 6YA53920");
   expect(accountText("6YA53920", null)).toBe("6YA53920");
   expect(accountText(null, null)).toBe("no account chosen");
+});
+
+it("names an account by its mode too", () => {
+  const line = (broker_mode: "PAPER" | "TRADIER_LIVE", account_name: string) => ({
+    account_id: "VA9",
+    account_name,
+    broker_mode,
+  });
+  const lines = [line("PAPER", "Paper"), line("TRADIER_LIVE", "Main")];
+  expect(nameOf(lines, "TRADIER_LIVE", "VA9")).toBe("Main");
+  expect(nameOf(lines, "TRADIER_SANDBOX", "VA9")).toBeUndefined();
+  expect(nameOf(undefined, "PAPER", "VA9")).toBeUndefined();
 });
 
 it("keeps trades of different money apart, the page's own first", () => {

@@ -18,6 +18,15 @@ export function accountText(id: string | null | undefined, name: string | null |
   return name && name !== id ? `${name} · ${id}` : id;
 }
 
+/** A user's own name for an account. By mode too: two brokers may number theirs alike. */
+export function nameOf(
+  lines: readonly AccountLine[] | undefined,
+  mode: BrokerMode | null | undefined,
+  id: string | null | undefined,
+): string | null | undefined {
+  return lines?.find((line) => line.broker_mode === mode && line.account_id === id)?.account_name;
+}
+
 /** What the browser's tab says: the money first, since tabs are narrow. */
 export function titleOf(mode: BrokerMode | null, waiting: number, killed: boolean): string {
   const parts = [killed ? "KILL SWITCH ON" : "", mode ? MODES[mode].name : "", waiting > 0 ? `(${waiting})` : ""];

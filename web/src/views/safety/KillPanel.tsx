@@ -3,6 +3,7 @@
 import { useState } from "react";
 import type { AccountLine, KillState } from "../../api/types";
 import { isWorthShowing, type KillLine, LIST_WORDS, LISTS, linesOf, unfinished } from "../../format/kill";
+import { nameOf } from "../../format/mode";
 import { occText } from "../../format/occ";
 import { useAccounts } from "../../state/accounts";
 import { useKillSwitch } from "../../state/kill";
@@ -30,7 +31,7 @@ function Counts({ state }: { state: KillState }) {
 
 function Line({ line, accounts }: { line: KillLine; accounts: readonly AccountLine[] }) {
   const { list, row } = line;
-  const name = accounts.find((one) => one.account_id === row.account_id)?.account_name ?? row.account_id;
+  const name = nameOf(accounts, row.broker_mode, row.account_id) ?? row.account_id;
   const words = LIST_WORDS[list];
   return (
     <li data-kill={row.trade_id ?? row.occ_symbol}>

@@ -3,7 +3,7 @@
 import { useState } from "react";
 import type { Signal } from "../../api/types";
 import { price } from "../../format/decimal";
-import { accountText, isLive, MODES } from "../../format/mode";
+import { accountText, isLive, MODES, nameOf } from "../../format/mode";
 import { driftOf, entryText, orderOf, timeLeft } from "../../format/signal";
 import { clockTime, duration, expiryText } from "../../format/time";
 import { strikeText } from "../../format/trade";
@@ -17,7 +17,7 @@ const OLD_S = 60;
 
 function Head({ signal }: { signal: Signal }) {
   const accounts = useAccounts();
-  const name = accounts.data?.find((line) => line.account_id === signal.account_id)?.account_name;
+  const name = nameOf(accounts.data, signal.broker_mode, signal.account_id);
   const from = [signal.bot, signal.strategy, `came ${clockTime(signal.received_at)} ET`].filter(Boolean).join(" · ");
   return (
     <div>

@@ -6,7 +6,7 @@ import { place } from "../../api/trades";
 import type { PlaceBody, Settings, Trade } from "../../api/types";
 import { dollars, price } from "../../format/decimal";
 import { inWords } from "../../format/limits";
-import { accountText, isLive, MODES } from "../../format/mode";
+import { accountText, isLive, MODES, nameOf } from "../../format/mode";
 import { ageSeconds, duration, expiryText } from "../../format/time";
 import { strikeText } from "../../format/trade";
 import { useAccounts } from "../../state/accounts";
@@ -63,7 +63,7 @@ function Sums({ review }: { review: Review }) {
 
 function ModeLine({ money }: { money: Money }) {
   const accounts = useAccounts();
-  const name = accounts.data?.find((line) => line.account_id === money.accountId)?.account_name;
+  const name = nameOf(accounts.data, money.mode, money.accountId);
   const words = MODES[money.mode];
   const sentence = `${words.money.charAt(0).toUpperCase()}${words.money.slice(1)}`;
   return (
