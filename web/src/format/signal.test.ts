@@ -58,9 +58,10 @@ describe("the list of those that wait", () => {
   });
 });
 
-it("asks about the very order that the signal would become, in its own account", () => {
+it("asks about the very order that the signal would become, in its own mode and account", () => {
   expect(orderOf(aSignal({ entry: { type: "limit", limit_price: "4.05" } }))).toEqual({
     account_id: "VA00000001",
+    broker_mode: "PAPER",
     ticker: "AAPL",
     option_type: "CALL",
     strike: "230",

@@ -85,6 +85,7 @@ export function orderOf(signal: Signal): PlaceBody | null {
   const at = parseDecimal(limit);
   return {
     ...(signal.account_id ? { account_id: signal.account_id } : {}),
+    ...(signal.broker_mode ? { broker_mode: signal.broker_mode } : {}),
     ticker,
     option_type,
     strike,
