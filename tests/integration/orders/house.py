@@ -17,6 +17,7 @@ import pytest
 
 from libs.broker.base import BrokerMode as Venue
 from libs.broker.breaker import Breakers
+from libs.broker.budget import UNLIMITED, Budget
 from libs.broker.factory import BrokerFactory
 from libs.common.beats import Beats, NoBeats
 from libs.common.bus import Bus
@@ -382,6 +383,7 @@ async def a_house(
     wire: Wire | None = None,
     through: Callable[[Database], Database] = lambda db: db,
     venues: Mapping[Venue, str] | None = None,
+    budget: Budget = UNLIMITED,
 ) -> AsyncIterator[House]:
     """Open orders' doors for one user with a PAPER account and wide limits; jobs run until the block ends.
 
@@ -404,7 +406,7 @@ async def a_house(
                 clock=clock or SystemClock(),
                 beats=beats or NoBeats(),
                 settings=settings,
-                factory=_factory(http, settings, breakers, venues),
+                factory=_factory(http, settings, breakers, venues, budget),
                 vault=Vault(settings.encryption_key.get_secret_value()),
                 tasks=tasks,
             )
@@ -427,10 +429,14 @@ async def a_house(
 
 
 def _factory(
-    http: HttpClient, settings: Settings, breakers: Breakers | None, venues: Mapping[Venue, str] | None
+    http: HttpClient,
+    settings: Settings,
+    breakers: Breakers | None,
+    venues: Mapping[Venue, str] | None,
+    budget: Budget = UNLIMITED,
 ) -> BrokerFactory:
     urls = settings.base_urls | dict(venues or {})
-    return BrokerFactory(http, urls, deadlines=settings.deadlines, breakers=breakers, live_enabled=True)
+    return BrokerFactory(http, urls, budget=budget, deadlines=settings.deadlines, breakers=breakers, live_enabled=True)
 
 
 Wire = tuple[HttpClient, Sim]

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from libs.broker.base import BrokerProvider
+from libs.broker.base import BrokerProvider, Priority
+from libs.broker.budget import RateClass, UnlimitedBudget
 from libs.broker.venue_clock import market_clock
 from libs.common.messages.orders import PlaceTrade
 from libs.common.messages.vocabulary import OptionType
@@ -128,6 +129,46 @@ async def test_a_sale_that_left_while_the_venue_was_asked_for_its_time_makes_roo
     await all_is_over(house)
     assert (await house.trade(first["id"]))["close_reason"] == "KILL_SWITCH"
     assert begun == [2, 1], "the second waited for another look"
+
+
+class ShortBudget(UnlimitedBudget):
+    """Grants what is asked, and says that so many writes are left."""
+
+    writes = 0
+
+    async def left(self, token_hash: str, rate_class: RateClass, priority: Priority, within_s: float) -> int:
+        """Say what a test wants to be left."""
+        return self.writes
+
+
+async def test_while_the_request_budget_is_short_holdings_keep_their_exits_and_go_as_sales_can_follow(
+    database: TestDatabase, world: str
+) -> None:
+    budget = ShortBudget()
+    async with a_house(database, world, budget=budget) as house:
+        for number in range(3):
+            house.contract = await house.sim.contract(nth=number)
+            await house.pin("4.00", "4.20")
+            await house.protected()
+        before = len(await house.sim.writes(house.account_id))
+        await engage(house)
+        waiting = await until_listed(house, closing=3)
+        assert {row.reason for row in waiting.closing} == {"waits for its turn; its exits rest"}
+
+        async def has_looked() -> bool:
+            async with house.admin() as admin:
+                sql = "select run from orders.jobs where kind = 'kill' and key = $1"
+                return int(await admin.fetchval(sql, house.user)) > 3
+
+        await eventually(has_looked)
+        assert len(await house.sim.writes(house.account_id)) == before, (
+            "an exit was taken down without a sale to follow"
+        )
+        async with counting_bare(house) as bare:
+            budget.writes = 2
+            await all_is_over(house)
+        assert max(bare) <= 1, "each costs a cancel and a sale"
+        assert {trade["close_reason"] for trade in await trades(house)} == {"KILL_SWITCH"}
 
 
 async def reads_by_id(house: House, before: int) -> int:
