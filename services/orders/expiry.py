@@ -42,6 +42,8 @@ from services.orders.repairing import Looked
 from services.orders.steps import Moment
 from services.orders.trade import ActionState, View
 
+MOST_ASKED = 3
+"""Accounts of a venue that are asked for its time in one look; the next look asks others."""
 FIND = "expiries"
 SETTLE = "expiry"
 _log = log.get(__name__)
@@ -64,11 +66,14 @@ class _Seen:
 async def find(work: Job, deps: Deps) -> timedelta:
     """Make due what expires at each venue, by that venue's own time."""
     async with deps.db.for_worker() as unit:
-        venues = await store_flows.one_of_each_venue(unit)
-    for mode, trade_id, username in venues:
-        at = await _time_of(deps, trade_id, username)
-        if at is not None:
-            await _make_due(deps, mode, at)
+        accounts = await store_flows.one_of_each_account(unit)
+    for mode, trades in accounts.items():
+        # One account that cannot be asked must not keep the others' contracts from being sold.
+        for trade_id, username in trades[:MOST_ASKED]:
+            at = await _time_of(deps, trade_id, username)
+            if at is not None:
+                await _make_due(deps, mode, at)
+                break
     return timedelta(seconds=deps.settings.order_waits.expiry_look_s)
 
 

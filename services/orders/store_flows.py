@@ -57,9 +57,9 @@ and t.broker_mode = $1 and t.expiry <= $2::text::date and j.key is null
 """  # noqa: S608 - built of constants
 
 _ANY_OPEN = f"""
-select coalesce(json_agg(json_build_array(t.broker_mode, t.id, t.username)), '[]')::text
-from (select distinct on (broker_mode) broker_mode, id, username from orders.trades
-      where status <> 'CLOSED' or id in ({_SHORT}) order by broker_mode, id desc) t
+select coalesce(json_agg(json_build_array(t.broker_mode, t.id, t.username) order by random()), '[]')::text
+from (select distinct on (broker_mode, account_id) broker_mode, id, username from orders.trades
+      where status <> 'CLOSED' or id in ({_SHORT}) order by broker_mode, account_id, id desc) t
 """  # noqa: S608 - built of constants
 
 
@@ -72,10 +72,12 @@ async def expiring(unit: Unit, mode: BrokerMode, until: date) -> list[tuple[str,
     return [(trade_id, username, occ_symbol, minutes) for trade_id, username, occ_symbol, minutes in found]
 
 
-async def one_of_each_venue(unit: Unit) -> list[tuple[BrokerMode, str, str]]:
-    """List the newest open trade of each venue, with its user: through it the venue can be asked for its time."""
-    found = rows.loads(await unit.json(_ANY_OPEN) or b"[]")
-    return [(BrokerMode(mode), trade_id, username) for mode, trade_id, username in found]
+async def one_of_each_account(unit: Unit) -> dict[BrokerMode, list[tuple[str, str]]]:
+    """List, by venue, the newest open trade of each account with its user, by chance: any of them tells its time."""
+    found: dict[BrokerMode, list[tuple[str, str]]] = {}
+    for mode, trade_id, username in rows.loads(await unit.json(_ANY_OPEN) or b"[]"):
+        found.setdefault(BrokerMode(mode), []).append((trade_id, username))
+    return found
 
 
 async def interrupted(unit: Unit) -> list[tuple[str, str]]:

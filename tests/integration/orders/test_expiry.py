@@ -12,7 +12,8 @@ import pytest
 
 from libs.common.errors import IllegalTransition, InvalidInput
 from libs.common.ids import new_id
-from libs.common.messages.orders import CloseTrade, ResolveTrade
+from libs.common.messages.orders import CloseTrade, Entry, ResolveTrade
+from libs.common.messages.vocabulary import EntryType
 from libs.common.testing import TestDatabase, eventually
 from libs.market.options import OccSymbol, OptionType
 from tests.integration.orders.checker import check
@@ -61,6 +62,20 @@ async def test_what_expires_is_sold_in_its_last_half_hour(expiring: House) -> No
     row = await expiring.until(trade["id"], status="CLOSED", close_reason="FLATTENED")
     assert row["close_price"] == Decimal("4.00")
     await check(expiring)
+
+
+async def test_an_account_that_cannot_be_asked_keeps_nobody_elses_contracts_from_being_sold(
+    expiring: House, database: TestDatabase, world: str
+) -> None:
+    trade = await holding(expiring, "100")
+    async with a_house(database, world) as other:
+        # The newest trade of the venue.
+        await other.place(entry=Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50")))
+    async with expiring.admin() as admin:
+        sql = "update orders.credentials set token_ciphertext = 'no key opens this' where username = $1"
+        await admin.execute(sql, other.user)
+    await expiring.sim.control("clock", now=at(FRIDAY, "15:31"))
+    await expiring.until(trade["id"], status="CLOSED", close_reason="FLATTENED")
 
 
 async def test_near_the_money_is_sold_even_where_nobody_asked_for_it(expiring: House) -> None:
