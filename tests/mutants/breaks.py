@@ -229,4 +229,26 @@ BREAKS = (
         "return True",
         ("tests/unit/orders/test_oversold.py",),
     ),
+    Break(
+        "exits that surface rest beside the ones that replaced them",
+        "services/orders/protecting.py",
+        "any(qty != view.sellable_qty for qty in offered.values())",
+        "any(o.remaining_qty != view.sellable_qty for o in live)",
+        ("tests/unit/orders/test_surfaced_exits.py",),
+    ),
+    Break(
+        "nobody looks for what no job is left of",
+        "services/orders/recovery.py",
+        "in await store_flows.interrupted(unit):",
+        "in []:",
+        ("tests/integration/orders/test_recovery.py",),
+    ),
+    Break(
+        "commissions are read once and never again",
+        "services/orders/store_fees.py",
+        " and e.at >= coalesce(\n    (select max(o.fill_seen_at) from orders.broker_orders o "
+        "where o.trade_id = t.id), e.at))",
+        ")",
+        ("tests/integration/orders/test_fees.py",),
+    ),
 )
