@@ -24,6 +24,9 @@ async def on_order_changed(fact: OrderChanged, ctx: Context, deps: Deps) -> None
     async with deps.db.for_user(ctx.user) as unit:
         if not await unit.newest(ctx):
             return
+        if await store_requests.is_known(unit, fact):
+            _STALE.labels("known").inc()
+            return
         trade_id = fact.trade_id or await store_requests.trade_of_order(unit, fact.broker_order_id, fact.tag)
         if trade_id is None:
             _STALE.labels("foreign").inc()

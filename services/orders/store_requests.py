@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from libs.common.db import Unit
+from libs.common.messages.monitor import OrderChanged
 from libs.common.messages.vocabulary import BrokerMode
 from services.orders import rows
 from services.orders.limits import Exposure, Freshness, OpenRisk
@@ -234,3 +235,17 @@ async def trade_of_order(unit: Unit, broker_order_id: str, tag: str | None) -> s
     """Find the user's trade that a broker order belongs to."""
     found = await unit.json(_TRADE_OF_ORDER, broker_order_id, tag)
     return None if found is None else found.decode()
+
+
+_KNOWN = """
+select id from orders.broker_orders
+where broker_order_id = $1 and trade_id = coalesce($2, trade_id) and recovered_as is null and confirmed_at is not null
+and status = $3 and status in ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED') and filled_qty = $4
+and avg_price is not distinct from $5::numeric and ($6::text is null or reason = $6)
+"""
+
+
+async def is_known(unit: Unit, fact: OrderChanged) -> bool:
+    """Say whether an order of the user is known to have ended just so: nothing follows from being told once more."""
+    values = (fact.status, fact.filled_qty, fact.avg_fill_price, fact.reason)
+    return await unit.json(_KNOWN, fact.broker_order_id, fact.trade_id, *values) is not None

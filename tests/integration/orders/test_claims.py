@@ -6,12 +6,15 @@ import asyncio
 
 import pytest
 
+from libs.common.ids import new_id
+from libs.common.messages.orders import CloseTrade
 from libs.common.testing import TestDatabase
 from services.orders import store
 from services.orders.flow import Claim, drive
 from services.orders.trade import View
 from tests.integration.orders.checker import check
 from tests.integration.orders.house import House, a_house
+from tests.integration.orders.monitor import tell_all
 from tests.integration.orders.trials import Mark, Observer
 
 pytestmark = pytest.mark.integration
@@ -57,3 +60,16 @@ async def stored(house: House, trade_id: str) -> View:
 def an_older_claim(house: House, view: View) -> Claim:
     """Return the claim of the run before the present one, whose process believes that it goes on for long."""
     return Claim(view.trade.id, house.user, view.flow.run - 1, house.deps.clock.monotonic() + 60)
+
+
+async def test_news_that_is_known_already_waits_for_nobody_who_holds_the_trade(house: House) -> None:
+    trade = await house.protected()
+    await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=trade["version"]))
+    row = await house.until(trade["id"], status="CLOSED")
+    before = len(await house.facts())
+    async with house.db.for_user(house.user) as unit:
+        await store.lock_view(unit, trade["id"])
+        async with asyncio.timeout(2):
+            await tell_all(house)
+    assert len(await house.facts()) == before
+    assert (await house.trade(trade["id"]))["key_version"] == row["key_version"]
