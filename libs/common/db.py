@@ -16,9 +16,11 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.db_errors import DRIVER_ERRORS, translated
 from libs.common.driver import DriverConnection, connect, make_engine
 from libs.common.errors import InvariantBroken, UpstreamUnavailable
+from libs.common.opening import Manner, TheRow
 from libs.common.pool import Pool
 from libs.common.roles import STATEMENT_S
 from libs.common.unit import Unit
+from libs.common.waiting import Loose
 
 POOL_SIZE = 8
 ACQUIRE_S = 2.0
@@ -55,6 +57,7 @@ class Database:
         self._command_s = statement_s + _NETWORK_S
         self._pool: Pool | None = None
         self._answered: float | None = None
+        self._loose = Loose()
         self._on_facts: list[Callable[[], None]] = []
         self._on_job: list[Callable[[str, datetime | timedelta | None], None]] = []
 
@@ -64,22 +67,27 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back."""
+        await self._loose.settle()
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
         await self.engine.dispose()
 
-    def for_user(self, username: str, *, waits_for_disk: bool = True) -> Unit:
+    def for_user(
+        self, username: str, *, waits_for_disk: bool = True, ends_later: bool = False, locks: TheRow | None = None
+    ) -> Unit:
         """Open the tenant's door: one user's rows, in one transaction.
 
         Without waiting for the disk its commit takes a moment less and may be forgotten when the *server* crashes: only
-        for what nobody acts on and what is found again by itself.
+        for what nobody acts on and what is found again by itself. One that `ends_later` is not waited for at all: it
+        only reads, or nobody misses what it stores. `locks` a row in the message that begins it.
         """
-        return Unit(self, f"{self.service}_tenant", username, waits_for_disk=waits_for_disk)
+        manner = Manner(waits_for_disk=waits_for_disk, ends_later=ends_later, locks=locks)
+        return Unit(self, f"{self.service}_tenant", username, manner)
 
-    def for_worker(self, *, waits_for_disk: bool = True) -> Unit:
-        """Open the worker's door: all rows of the service, in one transaction. The disk: as `for_user` says."""
-        return Unit(self, f"{self.service}_worker", None, waits_for_disk=waits_for_disk)
+    def for_worker(self, *, waits_for_disk: bool = True, ends_later: bool = False) -> Unit:
+        """Open the worker's door: all rows of the service, in one transaction. Disk and end: as `for_user` says."""
+        return Unit(self, f"{self.service}_worker", None, Manner(waits_for_disk=waits_for_disk, ends_later=ends_later))
 
     # ── health ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,6 +146,19 @@ class Database:
             return await self._pool.acquire()
         except DRIVER_ERRORS as error:
             raise translated(error) from error
+
+    def end_later(self, connection: DriverConnection) -> None:
+        """Commit what a unit did on a connection and take that back, while its caller goes on."""
+        self._loose.begin(self._end(connection))
+
+    async def _end(self, connection: DriverConnection) -> None:
+        try:
+            await connection.execute("COMMIT")
+            self.answered()
+        except DRIVER_ERRORS:
+            connection.terminate()
+        finally:
+            self.release(connection)
 
     def release(self, connection: DriverConnection) -> None:
         """Take a unit's connection back."""

@@ -21,22 +21,22 @@ from libs.common.errors import InvariantBroken, UpstreamUnavailable
 from libs.common.handlers import Context
 from libs.common.job_rows import Planned
 from libs.common.messages.base import SYSTEM_USER, Fact
+from libs.common.opening import USUAL, Manner, TheRow, opening
 from libs.common.outbox_rows import Emitted
 
 if TYPE_CHECKING:
     from libs.common.db import Database
 
 ROLLBACK_S = 2.0
-
 Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 class Unit:
     """One transaction. `user` is who it is for, None behind the worker's door."""
 
-    def __init__(self, database: Database, door: str, user: str | None, *, waits_for_disk: bool = True) -> None:
+    def __init__(self, database: Database, door: str, user: str | None, manner: Manner = USUAL) -> None:
         self.user = user
-        self._waits_for_disk = waits_for_disk
+        self._manner = manner
         self.schema = database.service
         self._database = database
         self._door = door
@@ -52,11 +52,10 @@ class Unit:
         """Take a connection, begin, and open the door: one message. Raises: UpstreamUnavailable."""
         self._held = await self._database.acquire()
         try:
-            opening = _opening(self._door, self.user or "", waits_for_disk=self._waits_for_disk)
-            await self._held.execute(opening, timeout=self._database.acquire_s)
+            await self._open(self._held)
         except DRIVER_ERRORS as error:
             if isinstance(error, TimeoutError):
-                # The server does not even begin: it is frozen, or the network is gone. No waiting for a rollback.
+                # The server is frozen, or the network is gone: no waiting for a rollback.
                 self._held.terminate()
             await self._abandon()
             raise translated(error) from error
@@ -75,6 +74,10 @@ class Unit:
         try:
             if self._emitted or self._planned:
                 await self._store_carried()
+            if self._manner.ends_later and not self._after_commit:
+                self._database.end_later(self._connection)
+                self._held = None
+                return
             await self._commit()
         except BaseException:
             await self._abandon()
@@ -210,7 +213,19 @@ class Unit:
         """Call `callback` once the transaction is committed, and never otherwise."""
         self._after_commit.append(callback)
 
+    def has_locked(self, row: TheRow) -> bool:
+        """Say whether the unit locked this very row as it began."""
+        return self._manner.locks == row and row.value in self._locked
+
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _open(self, connection: DriverConnection) -> None:
+        manner = self._manner
+        words = opening(self._door, self.user or "", waits_for_disk=manner.waits_for_disk, locks=manner.locks)
+        # Who waits for a row waits as long as for any statement; else the server answers at once, or is away.
+        tag = await connection.execute(words, timeout=None if manner.locks else self._database.acquire_s)
+        if manner.locks is not None and tag == "SELECT 1":
+            self.lock_taken(manner.locks.value)
 
     @property
     def _connection(self) -> DriverConnection:
@@ -283,17 +298,3 @@ class Unit:
         connection, self._held = self._held, None
         if connection is not None:
             self._database.release(connection)
-
-
-def _opening(door: str, user: str, *, waits_for_disk: bool) -> str:
-    """Begin and open a door in one message.
-
-    Only the simple protocol carries two statements at once and it binds no values, so the user goes as hexadecimal
-    digits: no name, however odd, can become SQL. The door is one of our own two names.
-    """
-    digits = user.encode(errors="surrogateescape").hex()
-    return (
-        f"BEGIN; SELECT set_config('role', '{door}', true), "
-        f"set_config('app.current_user', convert_from('\\x{digits}', 'UTF8'), true)"
-        + ("" if waits_for_disk else ", set_config('synchronous_commit', 'off', true)")
-    )

@@ -109,7 +109,7 @@ async def change_password(caller: Caller, current: str, new: str, visit: Visit) 
 
 async def of_session(deps: Deps, token: str) -> Caller:
     """Know a browser by its cookie, as the database has it this moment. Raises: Unauthenticated."""
-    async with deps.db.for_worker() as unit:
+    async with deps.db.for_worker(ends_later=True) as unit:
         found = await store.session_of(unit, digest(token))
     if found is None:
         raise Unauthenticated("the session is over")

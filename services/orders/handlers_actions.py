@@ -80,7 +80,7 @@ async def withdraw_trade(command: WithdrawTrade, ctx: Context, deps: Deps) -> Re
 
 
 async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
-    async with deps.db.for_user(ctx.user) as unit:
+    async with deps.db.for_user(ctx.user, ends_later=True) as unit:
         first = await store.read_asked(unit, command.trade_id, ctx.user, command.idempotency_key)
         if isinstance(first, Loaded):
             await _check_version(unit, command, first.view)
@@ -92,7 +92,8 @@ async def _carried_out(command: Asked, ctx: Context, deps: Deps) -> Reply:
         return await requests.replayed(deps, command, ctx, stored)
     with requests.already_stored(deps, ctx, command.idempotency_key):
         await _waited(deps, stored)
-        async with deps.db.for_user(ctx.user, waits_for_disk=False) as unit:
+        # Only that it was answered is stored: should that be lost, a repeat waits a little.
+        async with deps.db.for_user(ctx.user, waits_for_disk=False, ends_later=True) as unit:
             key = command.idempotency_key
             request = requests.begun(command, ctx, key, trade_id=command.trade_id, action_id=stored.action_id)
             return await requests.answer(unit, ctx.user, request)
@@ -137,7 +138,7 @@ async def _market(deps: Deps, command: Asked, loaded: Loaded) -> _Market:
 async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _Stored | Request:
     """Decide under the trade's lock and store what was asked, with its key."""
     ends = deps.clock.monotonic() + deps.settings.lease_s
-    async with deps.db.for_user(ctx.user) as unit:
+    async with deps.db.for_user(ctx.user, locks=store.row_of(command.trade_id)) as unit:
         loaded = await store.lock_view(unit, command.trade_id)
         action_id = None if isinstance(command, WithdrawTrade) else new_id()
         key = command.idempotency_key

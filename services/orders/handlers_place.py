@@ -73,7 +73,7 @@ async def place_trade(command: PlaceTrade, ctx: Context, deps: Deps) -> Reply:
 
 async def place(command: PlaceTrade, ctx: Context, deps: Deps, bound: signals.Bound | None = None) -> Reply:
     """Place what a person asks for, or a bot's signal within its `bound`. Idempotent: by its key."""
-    async with deps.db.for_user(ctx.user) as unit:
+    async with deps.db.for_user(ctx.user, ends_later=True) as unit:
         opening = await store_requests.opening(unit, ctx.user, command.idempotency_key)
     if opening.request is not None:
         return await requests.replayed(deps, command, ctx, opening.request)
@@ -93,7 +93,8 @@ async def place(command: PlaceTrade, ctx: Context, deps: Deps, bound: signals.Bo
         with deps.watches.on(view.trade.id, _entry_is_known) as watch:
             deps.spawn(drive(deps, claim), view)
             await watch.wait(partial(deps.look, view), deps.settings.place_answer_s)
-        async with deps.db.for_user(ctx.user, waits_for_disk=False) as unit:
+        # Only that it was answered is stored: should that be lost, a repeat waits a little.
+        async with deps.db.for_user(ctx.user, waits_for_disk=False, ends_later=True) as unit:
             request = requests.begun(command, ctx, command.idempotency_key, trade_id=view.trade.id, action_id=None)
             return await requests.answer(unit, ctx.user, request)
 

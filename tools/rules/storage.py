@@ -12,8 +12,8 @@ from tools.rules.worker_sites import WORKER_SITES
 CHASSIS = frozenset(
     f"libs/common/{name}.py"
     for name in (
-        "db", "db_errors", "ddl", "driver", "inbox", "job_rows", "jobs", "migrate", "outbox", "outbox_rows", "pool",
-        "roles", "schema", "tables", "testing", "unit",
+        "db", "db_errors", "ddl", "driver", "inbox", "job_rows", "jobs", "migrate", "opening", "outbox", "outbox_rows",
+        "pool", "roles", "schema", "tables", "testing", "unit",
     )
 )  # fmt: skip
 """What the chassis builds its own transactions of."""
