@@ -37,7 +37,7 @@ def opening(door: str, user: str, *, waits_for_disk: bool, locks: TheRow | None)
     disk = "" if waits_for_disk else ", set_config('synchronous_commit', 'off', true)"
     if locks is None:
         return begin + disk
-    lock = f"SELECT FROM {locks.table} WHERE {locks.column} = {_text(locks.value)} FOR UPDATE"  # noqa: S608 - as said
+    lock = f"SELECT FROM {locks.table} WHERE {locks.column} = {_text(locks.value)} FOR UPDATE"
     return f"{begin}{disk}; {lock}"
 
 
