@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import nats
 import nats.errors
 import orjson
 from nats.aio.client import Client
@@ -47,6 +46,7 @@ class Bot:
         self._url = f"nats://{address.hostname}:{address.port}"
         self._username, self._key, self._taken = username, key, taken
         self._bus: Client | None = None
+        self._connecting = asyncio.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -82,12 +82,15 @@ class Bot:
             return False
 
     async def _connected(self) -> Client:
-        if self._bus is None:
-            self._bus = await nats.connect(
-                self._url, user=f"{self._username}.{NAME}", password=self._key, allow_reconnect=False,
-                connect_timeout=2, inbox_prefix=f"_INBOX_{self._username}_{NAME}".encode(), error_cb=_heard,
-            )  # fmt: skip
-        return self._bus
+        async with self._connecting:
+            if self._bus is None:
+                # Ours before it is connected: one that could not come in has a socket to be closed as well.
+                self._bus = Client()
+                await self._bus.connect(
+                    self._url, user=f"{self._username}.{NAME}", password=self._key, allow_reconnect=False,
+                    connect_timeout=2, inbox_prefix=f"_INBOX_{self._username}_{NAME}".encode(), error_cb=_heard,
+                )  # fmt: skip
+            return self._bus
 
     async def _leave(self) -> None:
         bus, self._bus = self._bus, None

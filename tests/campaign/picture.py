@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from services.orders.merging import LAPSED
 from tests.journey.stack import Simulator
 
 Row = dict[str, Any]
@@ -92,19 +93,33 @@ def read_picture(
 ) -> Picture:  # fmt: skip
     """Read both sides now; what is not of these accounts is left out."""
     rows = asyncio.run(_rows(database_url))
+    all_orders = world.orders_of_all()
     return Picture(
         trades={row["id"]: row for row in rows["trades"]},
-        orders=rows["broker_orders"],
+        orders=named(rows["broker_orders"], all_orders),
         actions=rows["actions"],
         corrections=rows["corrections"],
         all_incidents=rows["incidents"],
-        at_broker=[one for one in world.orders_of_all() if one["account"] in accounts],
+        at_broker=[one for one in all_orders if one["account"] in accounts],
         cash={row["account"]: row for row in world.cash() if row["account"] in accounts},
         placements=placements,
         theirs=theirs,
         signals=tuple(rows["signals"]),
         taken=taken,
     )
+
+
+def named(orders: list[Row], at_broker: list[Row]) -> list[Row]:
+    """Name the broker's order of each that was judged by the position alone, its day over: no list told us its id."""
+    by_tag = {top["tag"]: str(top["id"]) for top in at_broker if top["tag"]}
+
+    def name(row: Row) -> Row:
+        own = by_tag.get(row["tag"])
+        if own is None or row["broker_order_id"] is not None or row["reason"] != LAPSED or not row["filled_qty"]:
+            return row
+        return row | {"broker_order_id": own, "group_order_id": own}
+
+    return [name(row) for row in orders]
 
 
 _QUERIES = {

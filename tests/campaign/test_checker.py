@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from services.orders.merging import LAPSED
 from tests.campaign.checker import RULES, findings
-from tests.campaign.picture import Picture, Row
+from tests.campaign.picture import Picture, Row, named
 
 AT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 HELD, OVER = "SPY261218C00500000", "QQQ261218C00400000"
@@ -305,6 +306,17 @@ def test_a_part_of_somebody_elses_sale_may_explain_what_a_trade_lost(draft: Draf
     draft.cash += 3 * 500
     placed = [one for one in draft.placements if one["tag"] != "bk-over-CL"]
     assert findings(replace(draft.picture(), placements=placed)) == []
+
+
+def test_what_the_position_alone_told_of_is_the_order_of_its_tag(draft: Draft) -> None:
+    at_broker = list(draft.at_broker.values())
+    draft.orders[20] |= {"broker_order_id": None, "group_order_id": None, "reason": LAPSED}
+    assert any("is not known" in one for one in findings(draft.picture()))
+    judged = replace(draft.picture(), orders=named(list(draft.orders.values()), at_broker))
+    assert findings(judged) == []
+    draft.orders[20] |= {"avg_price": Decimal("3.90")}
+    misjudged = replace(draft.picture(), orders=named(list(draft.orders.values()), at_broker))
+    assert any("the broker's average is 4.0, not 3.90" in one for one in findings(misjudged))
 
 
 def test_a_history_may_tell_what_others_sold(draft: Draft) -> None:
