@@ -37,7 +37,7 @@ ENVIRONMENT = {
     "ORDER_WAITS": '{"send_by_s": 5, "look_every_s": 0.5, "look_gap_entry_s": 3, "look_gap_exit_s": 1, "recancel_s": 1,'
     ' "cancel_alarm_s": 4, "naked_alarm_s": 1, "partial_exit_grace_s": 1, "orphan_grace_s": 1, "steady_s": 2,'
     ' "stop_limit_grace_s": 1, "away_read_s": 1, "retry_first_s": 0.2, "retry_last_s": 3, "close_retry_s": 3,'
-    ' "queue_settle_s": 1, "queue_poll_s": 0.5}',
+    ' "queue_settle_s": 1, "queue_poll_s": 0.5, "fees_look_s": 15}',
 }  # fmt: skip
 """Every wait at a fraction of its real value, so that minutes hold much."""
 WIDE = {
@@ -62,6 +62,7 @@ TICKERS = ("SPY", "QQQ", "IWM", "AAPL", "MSFT", "XLF")
 RICH = "10000000"
 RATES = {"rate_standard": 3000, "rate_market": 3000, "rate_trading": 3000}
 """What the broker allows a minute: as much more as the cadences are shorter."""
+COMMISSION = {"commission_cents": 35}
 READY_S = 90.0
 SETTLED_S = 75.0
 TRUTH_S = 40.0
@@ -92,7 +93,7 @@ class Campaign:
         state = state_of(self.stack)
         with ExitStack() as open_until_the_end, Simulator(state["simulator_url"]) as world:
             self.present = open_until_the_end
-            world.toggle(**RATES)
+            world.toggle(**RATES, **COMMISSION)
             self.world = world
             self.switches = Switches(self.ledger)
             self.mischief = Mischief(

@@ -4,7 +4,8 @@
 2. No working leg without a position, no working entry beside exits, no position below zero.
 3. No position of ours without the exits it asked for, unless an incident is open; none for long unnoticed.
 4. Every order is what the broker says it is, and every trade what its orders say.
-5. Results are the broker's money, to the cent; every dollar there is ours or somebody else's by name.
+5. Results are the broker's money, to the cent; every dollar there is ours or somebody else's by name. Commissions come
+   in a day later, or never where no history tells them: each is what the broker took, no more and never for nothing.
 6. What the stream took of a bot is decided, and became one trade at most.
 7. No entry reached the broker after its `send_by`; nothing was posted twice.
 """
@@ -252,9 +253,7 @@ def _results_are_the_brokers_money(picture: Picture) -> Iterator[str]:
             ),
             told_usd(orders, trade["multiplier"]),
         )
-        corrected = sum(
-            (row["amount_usd"] for row in picture.corrections if row["trade_id"] == trade["id"]), Decimal(0)
-        )
+        corrected = sum((row["amount_usd"] for row in picture.of_kind(trade["id"], is_fees=False)), Decimal(0))
         result = (trade["realized_pnl"] or Decimal(0)) + corrected
         held = held_qty(orders)
         if held > 0 and trade["close_reason"] in EXPIRED:
@@ -270,6 +269,17 @@ def _results_are_the_brokers_money(picture: Picture) -> Iterator[str]:
     yield from expired_apart(picture, expired)
 
 
+def _commissions_are_what_the_broker_took(picture: Picture) -> Iterator[str]:
+    for trade in picture.trades.values():
+        told = -sum((row["amount_usd"] for row in picture.of_kind(trade["id"], is_fees=True)), Decimal(0))
+        own = [row for row in picture.of_trade(trade["id"]) if row["filled_qty"] and not is_theirs(row)]
+        # What executed on a later day, as a purchase to cover, comes in a day later still.
+        least = picture.commission_usd * sum(row["filled_qty"] for row in own if row["role"] == "ENTRY")
+        most = picture.commission_usd * sum(row["filled_qty"] for row in own)
+        if told and not least - CENT / 100 <= told <= most + CENT / 100:
+            yield f"{told} of commissions are told, the broker took {least} to {most}: {_trade(trade)}"
+
+
 def _sold_elsewhere(picture: Picture, trade: Row, held: int) -> list[Decimal]:
     """List what may have been got for what somebody else sold."""
     sales = others_sales(picture, trade["account_id"], trade["occ_symbol"])
@@ -281,7 +291,8 @@ def _every_dollar_has_a_name(picture: Picture) -> Iterator[str]:
     flows: dict[str, Decimal] = defaultdict(Decimal)
     for leg in picture.legs():
         if leg["exec_quantity"] and (str(leg["id"]) in known or leg["group"] in picture.theirs):
-            flows[leg["account"]] += flow_usd(leg, 100 if leg["option_symbol"] else 1)
+            taken = picture.commission_usd * Decimal(str(leg["exec_quantity"]))
+            flows[leg["account"]] += flow_usd(leg, 100 if leg["option_symbol"] else 1) - taken
     for account, row in picture.cash.items():
         moved = Decimal(str(row["cash"])) - Decimal(str(row["deposited"]))
         has_shares = any(len(symbol) <= 6 for symbol in row["positions"])
@@ -326,6 +337,7 @@ RULES: tuple[Callable[[Picture], Iterator[str]], ...] = (
     _incidents_end,
     _trades_are_what_their_orders_say,
     _results_are_the_brokers_money,
+    _commissions_are_what_the_broker_took,
     _every_dollar_has_a_name,
     _what_bots_published_is_decided,
 )

@@ -37,6 +37,8 @@ class Picture:
     """Ours, `name` being what their bot calls them, of refused ones too."""
     taken: frozenset[tuple[str, str]] = frozenset()
     """User and name of each signal that the stream said it has."""
+    commission_usd: Decimal = Decimal(0)
+    """What the broker takes for each contract traded."""
 
     @property
     def incidents(self) -> list[Row]:
@@ -46,6 +48,10 @@ class Picture:
     def of_trade(self, trade_id: str) -> list[Row]:
         """List the orders of a trade."""
         return [row for row in self.orders if row["trade_id"] == trade_id]
+
+    def of_kind(self, trade_id: str, *, is_fees: bool) -> list[Row]:
+        """List what was learned of a trade's money after its end: commissions, or the rest."""
+        return [row for row in self.corrections if row["trade_id"] == trade_id and (row["kind"] == "fees") is is_fees]
 
     def legs(self) -> list[Row]:
         """List what can execute at the broker; each leg knows its group's id, class and tag, and whether it rests.
@@ -106,6 +112,7 @@ def read_picture(
         theirs=theirs,
         signals=tuple(rows["signals"]),
         taken=taken,
+        commission_usd=Decimal(world.toggles()["commission_cents"]) / 100,
     )
 
 

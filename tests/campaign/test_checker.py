@@ -57,13 +57,16 @@ class Draft:
     actions: list[Row] = field(default_factory=list)
     by_hand: frozenset[int] = frozenset()
     signals: list[Row] = field(default_factory=list)
+    corrections: list[Row] = field(default_factory=list)
+    commission_usd: Decimal = Decimal(0)
 
     def picture(self) -> Picture:
         row = {"account": ACCOUNT, "cash": float(self.cash), "deposited": 0.0, "positions": self.positions}
         return Picture(
-            trades=self.trades, orders=list(self.orders.values()), actions=self.actions, corrections=[],
+            trades=self.trades, orders=list(self.orders.values()), actions=self.actions, corrections=self.corrections,
             all_incidents=self.incidents, at_broker=list(self.at_broker.values()), cash={ACCOUNT: row},
             placements=self.placements, theirs=self.by_hand, signals=tuple(self.signals), taken=TAKEN,
+            commission_usd=self.commission_usd,
         )  # fmt: skip
 
 
@@ -219,6 +222,14 @@ def trade_of_two_signals(draft: Draft) -> None:
     draft.signals[1] |= {"state": "accepted", "trade_id": "held"}
 
 
+def fees(amount_usd: str) -> Row:
+    return {"trade_id": "over", "kind": "fees", "amount_usd": Decimal(amount_usd)}
+
+
+def commissions_that_nobody_took(draft: Draft) -> None:
+    draft.corrections.append(fees("-1.40"))
+
+
 def signal_of_no_trade(draft: Draft) -> None:
     draft.signals[1] |= {"state": "accepted", "trade_id": "none"}
 
@@ -247,6 +258,7 @@ BREAKS: dict[Callable[[Draft], None], str] = {
     ours_taken_for_theirs: "2 taken of order 21",
     one_execution_counted_twice: "the broker executed 2",
     money_from_nowhere: "the cash moved by",
+    commissions_that_nobody_took: "commissions are told",
     signal_that_nobody_knows: "nobody knows it",
     signal_that_nobody_decides: "is still being placed",
     trade_of_two_signals: "2 signals became trade held",
@@ -402,3 +414,14 @@ def test_orders_of_others_are_theirs_by_name_only(draft: Draft) -> None:
     draft.cash -= 200
     assert any("nobody meant order 40" in one for one in findings(draft.picture()))
     assert findings(replace(draft.picture(), theirs=frozenset({40}))) == []
+
+
+def test_commissions_are_the_brokers_or_not_told_yet(draft: Draft) -> None:
+    draft.commission_usd = Decimal("0.35")
+    draft.cash -= Decimal("0.35") * 6
+    assert findings(draft.picture()) == []
+    draft.corrections = [fees("-1.40")]
+    assert findings(draft.picture()) == []
+    for wrong in ("-1.41", "-0.69", "1.40"):
+        draft.corrections = [fees(wrong)]
+        assert any("commissions are told" in one for one in findings(draft.picture())), wrong
