@@ -37,7 +37,9 @@ def opening(door: str, user: str, *, waits_for_disk: bool, locks: TheRow | None)
     disk = "" if waits_for_disk else ", set_config('synchronous_commit', 'off', true)"
     if locks is None:
         return begin + disk
-    lock = f"SELECT FROM {locks.table} WHERE {locks.column} = {_text(locks.value)} FOR UPDATE"
+    # No key of ours ever changes: who writes a row that only names this one need not wait, or they might stand against
+    # each other.
+    lock = f"SELECT FROM {locks.table} WHERE {locks.column} = {_text(locks.value)} FOR NO KEY UPDATE"
     return f"{begin}{disk}; {lock}"
 
 

@@ -15,15 +15,18 @@ from tests.integration.orders.house import House
 pytestmark = pytest.mark.integration
 
 LOW = Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50"))
-AT_ONCE_S = 0.9
-"""Sooner than the server would find two that wait for each other, and undo one of them."""
 
 
-async def test_engaging_waits_for_no_flow_that_asks_for_the_switch_with_its_trade_locked(house: House) -> None:
+@pytest.mark.parametrize("begins_so", [True, False], ids=["as the unit begins", "later"])
+async def test_engaging_waits_for_no_flow_that_asks_for_the_switch_with_its_trade_locked(
+    house: House, *, begins_so: bool
+) -> None:
     trade = await house.place(entry=LOW)
-    async with house.db.for_user(house.user) as unit:
+    locks = store.row_of(trade["id"]) if begins_so else None
+    async with house.db.for_user(house.user, locks=locks) as unit:
         await store.lock_view(unit, trade["id"])
-        async with asyncio.timeout(AT_ONCE_S):
+        # Who waited for the flow here would wait until the server gives up.
+        async with asyncio.timeout(10):
             await kills.turn(house.deps, house.context(), engaged=True)
         assert await store_kills.is_engaged(unit, house.user)
     await house.until(trade["id"], status="CLOSED", close_reason="KILL_SWITCH")
