@@ -152,13 +152,21 @@ async def running(database: TestDatabase, nats: EmbeddedNats, **changes: Any) ->
         assert task.done(), "the gateway did not stop"
 
 
+async def _has_streams(streams: Streams) -> bool:
+    """Make them, again where a busy disk kept JetStream from answering in time, as a service would."""
+    try:
+        return bool(await streams.ensure())
+    except UpstreamUnavailable:
+        return False
+
+
 @asynccontextmanager
 async def _playing(name: str, house: House) -> AsyncIterator[None]:
     bus = Bus(house.nats.url_of(name), name=name)
     await bus.connect()
     house.buses[name] = bus
     house.streams[name] = Streams(bus, service=name)
-    await house.streams[name].ensure()
+    await eventually(lambda: _has_streams(house.streams[name]), within_s=30)
     async with asyncio.TaskGroup() as tasks:
         responders = Responders(bus, service=name, deps=house, clock=SystemClock())
         played = [_plays(kind) for kind in {**COMMANDS, **QUERIES}.values() if kind.owner == name]
