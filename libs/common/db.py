@@ -16,7 +16,7 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.db_errors import DRIVER_ERRORS, translated
 from libs.common.driver import DriverConnection, connect, make_engine
 from libs.common.errors import InvariantBroken, UpstreamUnavailable
-from libs.common.opening import Manner, TheRow
+from libs.common.opening import Manner
 from libs.common.pool import Pool
 from libs.common.roles import STATEMENT_S
 from libs.common.unit import Unit
@@ -73,16 +73,14 @@ class Database:
             await pool.close()
         await self.engine.dispose()
 
-    def for_user(
-        self, username: str, *, waits_for_disk: bool = True, ends_later: bool = False, locks: TheRow | None = None
-    ) -> Unit:
+    def for_user(self, username: str, *, waits_for_disk: bool = True, ends_later: bool = False) -> Unit:
         """Open the tenant's door: one user's rows, in one transaction.
 
         Without waiting for the disk its commit takes a moment less and may be forgotten when the *server* crashes: only
         for what nobody acts on and what is found again by itself. One that `ends_later` is not waited for at all: it
-        only reads, or nobody misses what it stores. `locks` a row in the message that begins it.
+        only reads, or nobody misses what it stores.
         """
-        manner = Manner(waits_for_disk=waits_for_disk, ends_later=ends_later, locks=locks)
+        manner = Manner(waits_for_disk=waits_for_disk, ends_later=ends_later)
         return Unit(self, f"{self.service}_tenant", username, manner)
 
     def for_worker(self, *, waits_for_disk: bool = True, ends_later: bool = False) -> Unit:

@@ -21,7 +21,7 @@ from libs.common.errors import InvariantBroken, UpstreamUnavailable
 from libs.common.handlers import Context
 from libs.common.job_rows import Planned
 from libs.common.messages.base import SYSTEM_USER, Fact
-from libs.common.opening import USUAL, Manner, TheRow, opening
+from libs.common.opening import USUAL, Manner, opening
 from libs.common.outbox_rows import Emitted
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Unit:
         """Take a connection, begin, and open the door: one message. Raises: UpstreamUnavailable."""
         self._held = await self._database.acquire()
         try:
-            await self._open(self._held)
+            words = opening(self._door, self.user or "", self._manner)
+            await self._held.execute(words, timeout=self._database.acquire_s)
         except DRIVER_ERRORS as error:
             if isinstance(error, TimeoutError):
                 # The server is frozen, or the network is gone: no waiting for a rollback.
@@ -213,19 +214,7 @@ class Unit:
         """Call `callback` once the transaction is committed, and never otherwise."""
         self._after_commit.append(callback)
 
-    def has_locked(self, row: TheRow) -> bool:
-        """Say whether the unit locked this very row as it began."""
-        return self._manner.locks == row and row.value in self._locked
-
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _open(self, connection: DriverConnection) -> None:
-        manner = self._manner
-        words = opening(self._door, self.user or "", waits_for_disk=manner.waits_for_disk, locks=manner.locks)
-        # Who waits for a row waits as long as for any statement; else the server answers at once, or is away.
-        tag = await connection.execute(words, timeout=None if manner.locks else self._database.acquire_s)
-        if manner.locks is not None and tag == "SELECT 1":
-            self.lock_taken(manner.locks.value)
 
     @property
     def _connection(self) -> DriverConnection:

@@ -126,7 +126,7 @@ def _begin(deps: Deps, step: Question, loaded: Loaded, ahead: Ahead) -> None:
 async def take_over(deps: Deps, trade_id: str, username: str) -> datetime | None:
     """Claim a trade and drive it; when somebody else does, returns when their claim ends at the latest."""
     ends = deps.clock.monotonic() + deps.settings.lease_s
-    async with deps.db.for_user(username, locks=store.row_of(trade_id)) as unit:
+    async with deps.db.for_user(username) as unit:
         try:
             loaded = await store.lock_view(unit, trade_id)
         except NotFound:
@@ -170,7 +170,7 @@ class _Scene:
 async def _turn(deps: Deps, claim: Claim, outcome: Outcome | None, ahead: Ahead) -> Turn:
     """Record the last answer, decide, and mark the next call, in one transaction."""
     ends = deps.clock.monotonic() + deps.settings.lease_s
-    async with deps.db.for_user(claim.username, locks=store.row_of(claim.trade_id)) as unit:
+    async with deps.db.for_user(claim.username) as unit:
         loaded = await store.lock_view(unit, claim.trade_id)
         scene = _Scene(deps, unit, loaded, deps.moment(loaded), ends, ahead)
         flow = loaded.view.flow

@@ -138,7 +138,7 @@ async def _market(deps: Deps, command: Asked, loaded: Loaded) -> _Market:
 async def _store(command: Asked, ctx: Context, deps: Deps, market: _Market) -> _Stored | Request:
     """Decide under the trade's lock and store what was asked, with its key."""
     ends = deps.clock.monotonic() + deps.settings.lease_s
-    async with deps.db.for_user(ctx.user, locks=store.row_of(command.trade_id)) as unit:
+    async with deps.db.for_user(ctx.user) as unit:
         loaded = await store.lock_view(unit, command.trade_id)
         action_id = None if isinstance(command, WithdrawTrade) else new_id()
         key = command.idempotency_key

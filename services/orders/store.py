@@ -12,7 +12,6 @@ import orjson
 from libs.common import log
 from libs.common.db import Unit
 from libs.common.errors import NotFound
-from libs.common.opening import TheRow
 from services.orders import publishing, rows
 from services.orders.beside import Correction, MarkRow, OpenConcern
 from services.orders.concerns import Change
@@ -72,15 +71,10 @@ select json_build_array(
 """  # noqa: S608 - built of constants
 
 
-def row_of(trade_id: str) -> TheRow:
-    """Name the row that a unit of one trade may lock as it begins."""
-    return TheRow("orders.trades", "id", trade_id)
-
-
 async def lock_view(unit: Unit, trade_id: str) -> Loaded:
-    """Lock a trade, unless the unit began so, and load it whole. Raises: NotFound (another user's is not there)."""
+    """Lock a trade and load it whole. Raises: NotFound (another user's is not there)."""
     # Two statements: one that waited for the lock would still see the other rows as they were before.
-    if not unit.has_locked(row_of(trade_id)) and await unit.json(_LOCK, trade_id) is None:
+    if await unit.json(_LOCK, trade_id) is None:
         raise NotFound(f"there is no trade {trade_id}")
     unit.lock_taken(trade_id)
     return await read_view(unit, trade_id)

@@ -16,7 +16,6 @@ from libs.common.db_errors import constraint_of
 from libs.common.errors import InvalidInput, InvariantBroken, OutcomeUnknown, TooLarge, UpstreamUnavailable
 from libs.common.messages.base import SYSTEM_USER
 from libs.common.messages.gateway import UserRegistered
-from libs.common.opening import TheRow
 from libs.common.testing import TestDatabase, eventually
 from tests.integration.chassis.conftest import SERVICE, things
 
@@ -222,38 +221,6 @@ async def test_a_lost_end_that_nobody_waits_for_costs_its_connection_alone(house
             await unit.now()
             assert await cut(house) == 1
         assert await count(db) == 0
-
-
-async def test_a_row_that_a_unit_locks_as_it_begins_is_waited_for_and_held(house: TestDatabase, db: Database) -> None:
-    name = "x'; drop table orders.things; --"
-    row = TheRow(f"{SERVICE}.things", "id", name)
-    async with db.for_user("ann") as unit:
-        await add(unit, name)
-    order: list[str] = []
-
-    async def second() -> None:
-        async with db.for_user("ann", locks=row) as unit:
-            assert unit.has_locked(row)
-            order.append("second")
-
-    async with db.for_user("ann", locks=row) as unit:
-        assert unit.has_locked(row)
-        waiting = asyncio.create_task(second())
-        asked = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'orders_service'"
-        async with house.admin() as admin:
-            await eventually(lambda: admin.fetchval(asked))
-        order.append("first")
-    await waiting
-    assert order == ["first", "second"]
-
-
-@pytest.mark.parametrize(("user", "name"), [("ann", "none"), ("bob", "a")])
-async def test_a_row_that_is_not_there_or_another_users_is_not_locked(db: Database, user: str, name: str) -> None:
-    async with db.for_user("ann") as unit:
-        await add(unit, "a")
-    row = TheRow(f"{SERVICE}.things", "id", name)
-    async with db.for_user(user, locks=row) as unit:
-        assert not unit.has_locked(row)
 
 
 async def test_units_in_parallel_keep_to_the_pools_size(house: TestDatabase) -> None:

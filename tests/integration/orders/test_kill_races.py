@@ -17,13 +17,9 @@ pytestmark = pytest.mark.integration
 LOW = Entry(type=EntryType.LIMIT, limit_price=Decimal("3.50"))
 
 
-@pytest.mark.parametrize("begins_so", [True, False], ids=["as the unit begins", "later"])
-async def test_engaging_waits_for_no_flow_that_asks_for_the_switch_with_its_trade_locked(
-    house: House, *, begins_so: bool
-) -> None:
+async def test_engaging_waits_for_no_flow_that_asks_for_the_switch_with_its_trade_locked(house: House) -> None:
     trade = await house.place(entry=LOW)
-    locks = store.row_of(trade["id"]) if begins_so else None
-    async with house.db.for_user(house.user, locks=locks) as unit:
+    async with house.db.for_user(house.user) as unit:
         await store.lock_view(unit, trade["id"])
         # Who waited for the flow here would wait until the server gives up.
         async with asyncio.timeout(10):
