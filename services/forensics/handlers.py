@@ -16,12 +16,11 @@ from services.forensics.outcomes import outcome_of
 @consume(TradeClosed, TradeRejected, TradeChanged, durable="forensics-orders", accept=LATEST)
 async def on_trade_over(fact: TradeFact, ctx: Context, deps: Deps) -> None:
     """Record how a trade ended: once, and again only when the trade was corrected."""
-    outcome = outcome_of(fact)
-    if outcome is None:
-        # Most facts are of trades that go on: nothing is kept of them, so nothing can be kept in the wrong order.
-        return
     async with deps.db.for_user(ctx.user) as unit:
-        if await unit.newest(ctx):
+        if not await unit.newest(ctx):
+            return
+        outcome = outcome_of(fact)
+        if outcome is not None:
             await store.keep_outcome(unit, outcome)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from typing import Any
 
@@ -199,12 +198,13 @@ async def test_a_known_and_an_unknown_name_cost_the_same_time_and_answer_alike(h
             assert answer.status_code == 401
             return time.perf_counter() - began, answer.json()["detail"]
 
-        known = [await timed("alice") for _ in range(4)]
-        unknown = [await timed(f"nobody{n}") for n in range(4)]
-        impossible = [await timed(f"No.Body{n}") for n in range(4)]
-    assert len({detail for _, detail in known + unknown + impossible}) == 1
-    medians = [statistics.median(took for took, _ in group) for group in (known, unknown, impossible)]
-    assert max(medians) < 3 * min(medians), medians
+        # By turns and by the quietest of each: what else the machine does hits all three alike.
+        turns = [
+            (await timed("alice"), await timed(f"nobody{turn}"), await timed(f"No.Body{turn}")) for turn in range(4)
+        ]
+    assert len({detail for turn in turns for _, detail in turn}) == 1
+    least = [min(took for took, _ in kind) for kind in zip(*turns, strict=True)]
+    assert max(least) < 3 * min(least), least
 
 
 async def test_passwords_tokens_and_keys_are_stored_only_as_hashes(house: House) -> None:
