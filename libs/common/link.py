@@ -31,6 +31,7 @@ _log = log.get(__name__)
 _ERRORS = METRICS.counter("bus_errors_total", "Errors the bus reported beside any call", ["kind"])
 
 PING_S = 5
+FLUSH_S = 2
 RECONNECT_WAIT_S = 0.2
 NO_RESPONDERS = "503"
 _REFUSED_PUBLISH = re.compile(r"permissions violation for publish to \"([^\"]+)\"", re.I)
@@ -125,8 +126,8 @@ class Link:
         self._closing = True
         if self.connected:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
-                await self._client.flush(2)
-                await self._client.flush(2)
+                await self._client.flush(FLUSH_S)
+                await self._client.flush(FLUSH_S)
         if self._begun and not self._client.is_closed:
             await self._client.close()
 
@@ -139,7 +140,7 @@ class Link:
         if not self.connected:
             raise away()
         try:
-            await self._client.flush(2)
+            await self._client.flush(FLUSH_S)
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise away() from error
         self.last_ok_at = self._clock.now()
@@ -283,6 +284,10 @@ async def leave(subscription: Subscription) -> None:
         if not subscription._conn.is_connected:  # noqa: SLF001 - draining would wait for an answer that cannot come
             await subscription.unsubscribe()
             return
+        # The library's ping overtakes its own word that we leave, and it forgets us when the ping is answered: what the
+        # server sent in between would be thrown away. Said before, and seen by the server, that word comes first.
+        await subscription._conn._send_unsubscribe(subscription._id)  # noqa: SLF001
+        await subscription._conn.flush(FLUSH_S)  # noqa: SLF001
         await subscription.drain()  # type: ignore[no-untyped-call]
 
 

@@ -246,6 +246,39 @@ async def test_stopping_answers_what_was_taken_and_takes_nothing_new(gateway: Bu
         assert (await asked).status == 202
 
 
+async def test_whoever_asks_while_the_last_one_leaves_is_answered_or_told_that_nobody_is_there(
+    gateway: Bus, orders: Bus
+) -> None:
+    for _ in range(30):
+        assert await _ends_around_a_stop(gateway, orders) <= {"closed", "nobody"}
+
+
+async def _ends_around_a_stop(gateway: Bus, orders: Bus) -> set[str]:
+    ends: list[str] = []
+    enough = asyncio.Event()
+    async with (
+        answering(orders, close_trade, deps=Till(opens_at_once=True)) as responders,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for _ in range(20):
+            tasks.create_task(_keep_closing(gateway, enough, ends))
+        await eventually(lambda: len(ends) > 100)
+        await responders.stop()
+        enough.set()
+    return set(ends)
+
+
+async def _keep_closing(gateway: Bus, enough: asyncio.Event, ends: list[str]) -> None:
+    while not enough.is_set():
+        try:
+            await gateway.ask(closing(), user="bob", timeout_s=2)
+            ends.append("closed")
+        except UpstreamUnavailable:
+            ends.append("nobody")
+        except NoAnswer:
+            ends.append("lost")
+
+
 async def test_while_the_bus_is_away_every_call_says_so_and_nothing_is_sent_later(
     tmp_path: Path,
 ) -> None:
