@@ -33,7 +33,7 @@ ASKED: dict[str, Query] = {
 }
 WITHOUT = {
     "orders": "nothing can be placed or closed from here, exits at the broker stay",
-    "monitor": "what the broker does is noticed once it is back",
+    "monitor": "entries that fill get their exits, the rest is noticed once it is back",
     "pricing": "prices do not move",
     "forensics": "results are counted once it is back",
 }

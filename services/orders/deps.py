@@ -22,6 +22,7 @@ from libs.common.vault import Vault
 from services.orders import store, store_contract, store_evidence
 from services.orders.contract import Beside
 from services.orders.evidence import Known
+from services.orders.news import News
 from services.orders.settings import Settings
 from services.orders.steps import Moment
 from services.orders.store import Loaded
@@ -47,6 +48,7 @@ class Deps:
     settings: Settings
     factory: BrokerFactory
     vault: Vault
+    news: News
     tasks: asyncio.TaskGroup
     watches: Watches = field(default_factory=Watches)
     answering: set[tuple[str, str]] = field(default_factory=set)
@@ -86,7 +88,7 @@ class Deps:
 
     def moment(self, loaded: Loaded) -> Moment:
         """Return now, by the database, with our waits."""
-        return Moment(loaded.now, self.settings.order_waits, bus_away=not self.bus.connected)
+        return Moment(loaded.now, self.settings.order_waits, news_away=self.news.is_away)
 
     async def look(self, view: View) -> View:
         """Read a trade as it is now."""

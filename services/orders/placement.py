@@ -11,7 +11,7 @@
 | once more   | a second INTENT             | `send_by` passes meanwhile: never sent        | order tag    |
 
 1. One intent is sent at most once.
-2. Waiting for a working entry is not a running flow: news comes through monitor, or we read while the bus is away.
+2. Waiting for a working entry is not a running flow: news comes through monitor, or we read while nobody brings any.
 3. An entry sent with its exits is sent again only when every leg of the last group is over.
 """
 
@@ -84,7 +84,7 @@ def _working(view: View, order: Order, moment: Moment) -> Step:
         return Wait(until) if until else cancel_or_read(order, moment)
     if order.cancel_at is not None:
         return cancel_or_read(order, moment)
-    if moment.bus_away:
+    if moment.news_away:
         until = moment.at(order.read_at, moment.waits.away_read_s)
         return Wait(until) if until or order.group_order_id is None else read_or_wait(order, moment)
     return Wait()

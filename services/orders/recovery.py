@@ -1,4 +1,4 @@
-"""Jobs of the order path: drive what is due, find what a crash left behind, watch by ourselves while the bus is away.
+"""Jobs of the order path: drive what is due, find what a crash left behind, watch by ourselves while nobody else does.
 
 1. Nothing here knows which flow it continues: the next step follows from what is stored.
 2. A trade is driven by one claimant; who comes second waits until the claim is over.
@@ -38,8 +38,8 @@ async def recover(work: Job, deps: Deps) -> timedelta:
 
 @job(WATCH, lease_s=5.0, concurrency=1)
 async def watch(work: Job, deps: Deps) -> timedelta:
-    """While the bus is away nobody brings news: make every working entry due, so that it is read by ourselves."""
-    if not deps.bus.connected:
+    """While nobody brings news make every working entry due, so that it is read by ourselves."""
+    if deps.news.is_away:
         async with deps.db.for_worker() as unit:
             for trade_id, username in await store_flows.working_entries(unit):
                 await unit.schedule(JOB, trade_id, None, user=username, replace=False)

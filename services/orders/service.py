@@ -33,6 +33,7 @@ from services.orders import (
     upkeep,
 )
 from services.orders.deps import Deps
+from services.orders.news import News
 from services.orders.settings import Settings
 
 
@@ -90,6 +91,7 @@ def build(settings: Settings) -> Service:
         ),
         background=(
             _standing_jobs,
+            _follow_news,
             counting.count_unknown,
             counting.count_unreadable,
         ),
@@ -117,8 +119,13 @@ async def opened(chassis: Chassis) -> AsyncIterator[Deps]:
             settings=settings,
             factory=factory,
             vault=Vault(settings.encryption_key.get_secret_value()),
+            news=News(chassis.bus, every_s=settings.order_waits.away_read_s),
             tasks=tasks,
         )
+
+
+async def _follow_news(deps: Deps) -> None:
+    await deps.news.follow()
 
 
 async def _standing_jobs(deps: Deps) -> None:

@@ -59,7 +59,7 @@ class Waits:
     guess_s: float = 1.0
     """How old the market may be that was read beside a cancel's confirmation when an order is made of it."""
     away_read_s: float = 5.0
-    """How often a working entry is read by ourselves while the bus is away."""
+    """How often a working entry is read by ourselves while nobody brings news, and monitor asked whether it does."""
     retry_first_s: float = 0.5
     retry_last_s: float = 30.0
     close_retry_s: float = 30.0
@@ -261,11 +261,11 @@ Step = Talk | Decide | Wait
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, with what the waits say. `bus_away`: nobody brings us news, so we ask ourselves."""
+    """Now, with what the waits say. `news_away`: nobody brings us news, so we ask ourselves."""
 
     now: datetime
     waits: Waits = field(default_factory=Waits)
-    bus_away: bool = False
+    news_away: bool = False
 
     def at(self, since: datetime | None, after_s: float | Decimal) -> datetime | None:
         """Return the moment `after_s` past `since` when it is still to come, else None."""

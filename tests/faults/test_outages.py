@@ -196,3 +196,20 @@ def test_a_broker_that_is_away_is_said_and_exits_go_on_when_it_is_back(stack: St
         assert eventually(lambda: not is_said(), BACK_S)
         scene.hit_target()
         ends_well(scene)
+
+
+def test_an_entry_that_fills_while_monitor_is_away_gets_its_exits_nevertheless(
+    stack: Stack, simulator: Simulator
+) -> None:
+    with Trader(stack.gateway_url) as trader, books_add_up(stack):
+        contract = trader.contract("QQQ", 2)
+        low = str(round(Decimal(contract["bid"]) * Decimal("0.8"), 1))
+        body = trader.body(contract, entry={"type": "limit", "limit_price": low})
+        placed = trader.place({**body, "sl_price": str(round(Decimal(low) / 2, 1))})
+        with away(stack, "monitor"):
+            simulator.price(placed["occ_symbol"], low)
+            assert trader.protected(placed["id"], BACK_S)["filled_qty"] == 1
+            assert [leg["side"] for leg in simulator.working(placed["account_id"])] == ["sell_to_close"] * 2
+        assert eventually(stack.is_ready, BACK_S)
+        simulator.price(placed["occ_symbol"], placed["tp_price"])
+        assert trader.closed(placed["id"], BACK_S)["close_reason"] == "TP_HIT"

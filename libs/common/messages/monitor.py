@@ -49,8 +49,8 @@ class ListIncidents(Query, service="monitor", name="list_incidents"):
     limit: int = 100
 
 
-class GetMonitorStatus(Query, service="monitor", name="get_status"):
-    """Answer {banners, feeds} as monitor sees them for this user."""
+class GetMonitorStatus(Query, service="monitor", name="get_status", askers=("gateway", "orders")):
+    """Answer {banners, feeds} as monitor sees them for this user. Orders asks to see whether anybody is there."""
 
 
 # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────────

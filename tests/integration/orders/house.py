@@ -57,6 +57,7 @@ from services.orders import (
 )
 from services.orders.accounts import settled_in
 from services.orders.deps import Deps
+from services.orders.news import News
 from services.orders.settings import Settings
 from services.orders.steps import Waits
 from tests.integration.orders import keeping
@@ -408,6 +409,7 @@ async def a_house(
                 settings=settings,
                 factory=_factory(http, settings, breakers, venues, budget),
                 vault=Vault(settings.encryption_key.get_secret_value()),
+                news=News(cast("Bus", bus), every_s=waits.away_read_s),
                 tasks=tasks,
             )
             house = House(deps, db, database, sim, bus, user or f"u{new_id()[-12:]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -183,6 +184,16 @@ async def test_one_exit_or_none_is_a_choice(
     await house.until(trade["id"], protection="PROTECTED" if kinds else "NONE")
     assert [order["type"] for order in (await house.sim.orders(house.account_id))[1:]] == kinds
     await check(house)
+
+
+@EITHER_WAY
+async def test_entries_are_read_by_ourselves_while_monitor_does_not_answer(house: House) -> None:
+    trade = await house.place(entry=LOW)
+    following = asyncio.create_task(house.deps.news.follow())
+    await house.pin("3.70", "3.80")
+    await house.until(trade["id"], protection="PROTECTED")
+    await check(house)
+    following.cancel()
 
 
 @EITHER_WAY
