@@ -62,6 +62,8 @@ async def connect(url: str, *, pooled: bool, command_timeout_s: float, name: str
         command_timeout=command_timeout_s,
         connection_class=DriverConnection,
         statement_cache_size=0 if pooled else 200,
+        # The driver would forget each after five minutes: whoever trades once an hour would wait for every plan again.
+        max_cached_statement_lifetime=0,
         server_settings={"application_name": name},
     )
     return connection

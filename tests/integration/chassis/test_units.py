@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -293,6 +294,22 @@ async def test_a_fact_too_large_for_the_bus_is_refused_before_it_is_stored(db: D
         unit.lock_taken(huge.key)
         with pytest.raises(TooLarge):
             unit.emit(huge)
+
+
+async def test_what_was_prepared_once_is_not_forgotten_for_its_age(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    usual, planned = loop.call_later, []
+
+    def noted(delay: float, *rest: Any, **named: Any) -> asyncio.TimerHandle:
+        planned.append(delay)
+        return usual(delay, *rest, **named)
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    async with db.for_worker() as unit:
+        await unit.fetch("select 'a statement of this test'")
+    assert planned == [one for one in planned if one < 60]
 
 
 async def test_a_unit_that_fails_says_nothing(house: TestDatabase, db: Database) -> None:
