@@ -88,6 +88,7 @@ def _refuse_contradictions(settings: TradingSettings, changes: dict[str, Any]) -
     Only those that a change touches: what was stored before such a rule existed goes on, and can be mended bit by bit.
     """
     balance, loss = settings.account_balance, settings.daily_loss_limit
+    flatten_min, no_entry_min = settings.expiry_flatten_min, settings.no_entry_before_expiry_min
     rules: tuple[tuple[set[str], bool, str], ...] = (
         ({"account_balance"}, balance > 0, "account_balance must be above 0"),
         (
@@ -109,6 +110,12 @@ def _refuse_contradictions(settings: TradingSettings, changes: dict[str, Any]) -
             {"max_spread_pct"},
             settings.max_spread_pct is None or settings.max_spread_pct <= 200,
             f"max_spread_pct must be at most 200, was {settings.max_spread_pct}: no spread is wider than that",
+        ),
+        (
+            {"expiry_flatten_min", "no_entry_before_expiry_min"},
+            flatten_min <= no_entry_min,
+            f"no_entry_before_expiry_min must be at least expiry_flatten_min {flatten_min}, was {no_entry_min}: "
+            "what is bought later is sold again at once",
         ),
     )
     for fields, holds, words in rules:

@@ -42,7 +42,7 @@ ENVIRONMENT = {
 """Every wait at a fraction of its real value, so that minutes hold much."""
 WIDE = {
     "max_positions": 1000, "account_balance": "10000000", "daily_loss_limit": "9000000", "heat_limit_pct": "100",
-    "partial_entry_grace_s": 1, "repair_delay_s": 1, "no_entry_before_expiry_min": 10,
+    "partial_entry_grace_s": 1, "repair_delay_s": 1, "no_entry_before_expiry_min": 10, "expiry_flatten_min": 10,
     "signal_mode": "auto",
 }  # fmt: skip
 SETTINGS: tuple[Json, ...] = (

@@ -32,6 +32,11 @@ from services.orders.preferences import TradingSettings, changed
         ({"max_premium": "0"}, "max_premium must be above 0; null means no limit"),
         ({"max_spread_pct": "201"}, "max_spread_pct must be at most 200, was 201"),
         ({"max_quote_age_s": 0}, "max_quote_age_s: input should be greater than or equal to 1"),
+        (
+            {"no_entry_before_expiry_min": 10},
+            "no_entry_before_expiry_min must be at least expiry_flatten_min 30, was 10: what is bought later is sold",
+        ),
+        ({"expiry_flatten_min": 61}, "no_entry_before_expiry_min must be at least expiry_flatten_min 61, was 60"),
         ({"limits": "none"}, "limits: extra inputs are not permitted"),
     ],
 )
@@ -44,6 +49,8 @@ def test_absurd_and_contradictory_limits_are_refused_by_name(changes: dict[str, 
 def test_limits_that_go_together_may_be_changed_together() -> None:
     wanted = changed(TradingSettings(), {"account_balance": "100", "daily_loss_limit": "0"}, confirm=None)
     assert (wanted.account_balance, wanted.daily_loss_limit) == (Decimal(100), Decimal(0))
+    late = changed(TradingSettings(), {"expiry_flatten_min": 0, "no_entry_before_expiry_min": 0}, confirm=None)
+    assert late.no_entry_before_expiry_min == 0
 
 
 def test_what_was_stored_before_a_rule_existed_does_not_stop_other_changes() -> None:
