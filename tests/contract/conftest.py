@@ -14,7 +14,7 @@ from tests.contract.venue import Venue
 from tests.simulator.process import SimulatorProcess
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the simulator without rate limits, its session open."""
     data: Path = tmp_path_factory.mktemp("simulator")

@@ -12,7 +12,7 @@ from tests.e2e.page import Portfolio, chromium_path, open_portfolio
 from tests.e2e.stack import Stack, given_data, running_stack, start_stack, stop_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, live_simulator: str) -> Iterator[Stack]:
     """Run a whole stack, unless one is given. Its real money is another simulator's."""
     given = given_data()
@@ -26,7 +26,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, live_simulator: str) -> Iter
         stop_stack(data)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     """Run the system's Chromium, or Playwright's own where there is none."""
     async with async_playwright() as playwright:

@@ -14,7 +14,7 @@ QUICK = {"ORDER_SYNC_S": "5", "HOT_SYNC_S": "1", "PORTFOLIO_SYNC_S": "5", "SNAPS
 """Cadences short enough for a test; one test in tests/faults runs at the real ones."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run a stack in a directory with a space in its name."""
     data: Path = tmp_path_factory.mktemp("a stack") / "data"

@@ -10,7 +10,7 @@ from tests.simulator.process import SimulatorProcess, Trader
 _NUMBERS = count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     running = SimulatorProcess(tmp_path_factory.mktemp("simulator")).start()
     yield running

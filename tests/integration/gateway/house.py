@@ -57,7 +57,7 @@ class House:
 
     def client(self, **options: Any) -> httpx.AsyncClient:
         """Return a browser without a session; it is closed after the test."""
-        made = httpx.AsyncClient(base_url=self.url, timeout=20, **options)
+        made = httpx.AsyncClient(base_url=self.url, timeout=20, verify=False, **options)
         self._clients.append(made)
         return made
 

@@ -18,7 +18,7 @@ from tests.integration.orders.outside import Sim
 @pytest.fixture
 async def world(simulator: str) -> str:
     """Return the simulator, started over."""
-    async with httpx.AsyncClient(base_url=simulator, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=simulator, trust_env=False, verify=False) as http:
         (await http.post("/_control/reset", json={})).raise_for_status()
     return simulator
 

@@ -20,7 +20,7 @@ class Sim:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False, verify=False)
 
     async def control(self, path: str, **body: Any) -> Any:
         """Do something to the outside world."""

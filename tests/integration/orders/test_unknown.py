@@ -58,7 +58,7 @@ async def test_a_sale_that_no_list_shows_never_takes_the_lots_of_others(house: H
     await doubted(house, trade["id"])
     sales = [order for order in await house.sim.orders(house.account_id) if order["side"] == "sell_to_close"]
     assert len(sales) == 1
-    async with httpx.AsyncClient(base_url=house.sim.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=house.sim.url, trust_env=False, verify=False) as http:
         (await http.delete("/_control/faults")).raise_for_status()
     await house.until(trade["id"], status="CLOSED", close_reason="MANUAL_CLOSE")
     sold = [order for order in await house.sim.orders(house.account_id) if order["side"] == "sell_to_close"]
@@ -83,7 +83,7 @@ async def test_a_list_that_leaves_out_what_we_know_settles_nothing(house: House,
     row = await doubted(house, held["id"])
     assert any("leaves out" in (order["doubt"] or "") for order in row["orders"])
     assert row["status"] == "CLOSING"
-    async with httpx.AsyncClient(base_url=house.sim.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=house.sim.url, trust_env=False, verify=False) as http:
         (await http.delete("/_control/faults")).raise_for_status()
     await house.until(held["id"], status="CLOSED", close_reason="MANUAL_CLOSE")
     await check(house)
@@ -133,7 +133,7 @@ async def test_across_midnight_a_day_order_ends_by_the_next_days_position(house:
     await house.fault("drop_after", path=PLACING)
     trade = (await house.ask(house.placing())).json()
     await doubted(house, trade["id"])
-    async with httpx.AsyncClient(base_url=house.sim.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=house.sim.url, trust_env=False, verify=False) as http:
         told = (await http.get("/_control/clock")).json()
         (await http.delete("/_control/faults")).raise_for_status()
     tomorrow = datetime.fromisoformat(told["now"]) + timedelta(days=1)

@@ -88,7 +88,7 @@ async def house(database: TestDatabase, simulator: str) -> AsyncIterator[House]:
     async with (
         database.opened("pricing") as db,
         HttpClient() as http,
-        httpx.AsyncClient(base_url=simulator) as control,
+        httpx.AsyncClient(base_url=simulator, verify=False) as control,
     ):
         feed = OratsFeed(http, settings)
         broker = BrokerFactory(http, {BrokerMode.PAPER: simulator}).get_broker(BrokerMode.PAPER, "", "pricing-test")
