@@ -27,22 +27,25 @@ _STEP = Decimal("0.0001")
 
 _DaySide = tuple[date, bool]
 """A New York day, and whether contracts were sold on it."""
+_Span = tuple[date, date, bool]
+"""The days on which an order may have executed, from its first to its last execution's, and whether it sold."""
 
 
 def first_day(view: View) -> date | None:
-    """Return the first day on which an order of the trade executed; None where none did."""
-    return min((day for day, _ in _of_trade(view)), default=None)
+    """Return the first day on which an order of the trade may have executed; None where none did."""
+    return min((first for first, _, _ in _of_trade(view)), default=None)
 
 
 def is_over(view: View, today: date) -> bool:
     """Say whether every day of the trade has passed. A history is written in the night after."""
-    return all(day < today for day, _ in _of_trade(view))
+    return all(last < today for _, last, _ in _of_trade(view))
 
 
 def told_usd(view: View, told: Iterable[PastTrade], ours: Iterable[OurFill], today: date) -> Decimal | None:
     """Return what the trade cost in commissions, None while the history does not tell all of it. Units: USD.
 
-    `ours` is what every order of ours executed in the contract, this trade's included.
+    `ours` is what every order of ours executed in the contract, this trade's included. What the day of an order's last
+    execution does not tell of it is looked for on the days before, since it was placed: an exit may rest for weeks.
     """
     if not is_over(view, today):
         return None
@@ -52,12 +55,18 @@ def told_usd(view: View, told: Iterable[PastTrade], ours: Iterable[OurFill], tod
         if one.symbol == view.trade.occ_symbol:
             there[one.day, one.qty < 0] += abs(one.qty)
             cost_usd[one.day, one.qty < 0] += one.commission_usd
-    all_ours = _by_day((fill.at, fill.qty) for fill in ours)
+    all_ours: dict[_DaySide, Decimal] = defaultdict(Decimal)
+    for fill in ours:
+        all_ours[calendar.new_york_date(fill.at), fill.qty < 0] += abs(fill.qty)
     found = Decimal(0)
-    for key, qty in _of_trade(view).items():
-        if there[key] < max(all_ours[key], qty):
+    for (first, last, sold), qty in _of_trade(view).items():
+        for since in (last, first):
+            in_all = _within(there, since, last, sold=sold)
+            if in_all >= max(_within(all_ours, since, last, sold=sold), qty):
+                found += _within(cost_usd, since, last, sold=sold) * qty / in_all
+                break
+        else:
             return None
-        found += cost_usd[key] * qty / there[key]
     return found.quantize(_STEP)
 
 
@@ -71,17 +80,16 @@ def booked(view: View, fees_usd: Decimal, now: datetime) -> View:
     return view.noting(Event(kind=FEES, text="the account's history tells no commissions beyond those known"))
 
 
-def _of_trade(view: View) -> dict[_DaySide, Decimal]:
-    """Sum what the trade's own orders executed, by day and side."""
-    return _by_day(
-        (order.filled_at, order.filled_qty if order.role in _BOUGHT else -order.filled_qty)
-        for order in view.orders
-        if order.filled_qty and order.filled_at is not None and order.sent_as is not Group.FOREIGN
-    )
-
-
-def _by_day(fills: Iterable[tuple[datetime, int]]) -> dict[_DaySide, Decimal]:
-    summed: dict[_DaySide, Decimal] = defaultdict(Decimal)
-    for at, qty in fills:
-        summed[calendar.new_york_date(at), qty < 0] += abs(qty)
+def _of_trade(view: View) -> dict[_Span, Decimal]:
+    """Sum what the trade's own orders executed, by the days they may have done it on and by side."""
+    summed: dict[_Span, Decimal] = defaultdict(Decimal)
+    for order in view.orders:
+        if order.filled_qty and order.filled_at is not None and order.sent_as is not Group.FOREIGN:
+            last = calendar.new_york_date(order.filled_at)
+            first = min(calendar.new_york_date(order.created_at), last)
+            summed[first, last, order.role not in _BOUGHT] += order.filled_qty
     return summed
+
+
+def _within(by_day: dict[_DaySide, Decimal], first: date, last: date, *, sold: bool) -> Decimal:
+    return sum((qty for (day, is_sold), qty in by_day.items() if first <= day <= last and is_sold is sold), Decimal(0))

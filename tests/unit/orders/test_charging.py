@@ -71,6 +71,30 @@ def test_a_history_that_lacks_another_trade_of_ours_is_not_complete() -> None:
     assert charging.told_usd(traded(), history, fills(2, -2, 1), AFTER) is None
 
 
+def test_an_exit_that_executed_over_several_days_bears_what_each_of_them_tells() -> None:
+    view = traded(3)
+    target = next(order for order in view.orders if order.role is OrderRole.TAKE_PROFIT)
+    last_at = NOW + timedelta(days=2)
+    view = view.with_order(replace(target, filled_at=last_at))
+    assert charging.first_day(view) == DAY
+    history = [told(3, "1.05"), told(-2, "0.70"), told(-1, "0.40", day=DAY + timedelta(days=2))]
+    ours = [OurFill(at=NOW, qty=3, price=Decimal(4)), OurFill(at=last_at, qty=-3, price=Decimal(6))]
+    after = DAY + timedelta(days=3)
+    assert charging.told_usd(view, history, ours, after) == Decimal("2.15")
+    assert charging.told_usd(view, history[:2], ours, after) is None
+    assert charging.told_usd(view, history, ours, DAY + timedelta(days=2)) is None
+
+
+def test_an_exit_that_rested_for_days_and_executed_on_the_last_bears_that_day_alone() -> None:
+    view = traded()
+    target = next(order for order in view.orders if order.role is OrderRole.TAKE_PROFIT)
+    last_at = NOW + timedelta(days=2)
+    view = view.with_order(replace(target, filled_at=last_at))
+    history = [told(2, "0.70"), told(-9, "90.00"), told(-2, "0.70", day=DAY + timedelta(days=2))]
+    ours = [OurFill(at=NOW, qty=2, price=Decimal(4)), OurFill(at=last_at, qty=-2, price=Decimal(6))]
+    assert charging.told_usd(view, history, ours, DAY + timedelta(days=3)) == Decimal("1.40")
+
+
 def test_it_is_taken_from_the_result_once_and_noted_even_where_it_is_nothing() -> None:
     view = replace(traded(), events=())
     once = charging.booked(view, Decimal("1.4000"), LATER)
