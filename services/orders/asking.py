@@ -90,14 +90,15 @@ def acted(view: View) -> View:
 
 
 def begun(view: View, action_id: str, now: datetime) -> View:
-    """Start a stored action; a close moves the trade and ends an adjust that runs."""
+    """Start a stored action; a close moves the trade, ends an adjust that runs and whatever waits for the open."""
     action = _action(view, action_id)
     if action.kind is ActionKind.ADJUST:
         view = view.with_action(replace(action, state=ActionState.RUNNING, begun_at=now))
         return lifecycle.settled(view.noting(Event(kind="adjust", text="the queued adjust begins")), now)
-    running = view.running
-    if running is not None and running.id != action.id:
-        view = ended(view, running.id, ActionState.FAILED, now, words="a close came first")
+    ends = {ActionState.RUNNING: ActionState.FAILED, ActionState.QUEUED: ActionState.WITHDRAWN}
+    for other in view.actions:
+        if other.id != action.id and other.state in ends:
+            view = ended(view, other.id, ends[other.state], now, words="a close came first")
     view = view.with_action(replace(action, state=ActionState.RUNNING, begun_at=now))
     return lifecycle.begun_closing(view, now)
 

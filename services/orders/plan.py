@@ -39,8 +39,10 @@ def next_step(view: View, moment: Moment) -> Step:
     repair = view.repair
     if repair is not None and isinstance(step, IDLE) and not any(order.is_unanswered for order in view.orders):
         return Inspect(repair.id)
-    queued = view.queued
+    queued, close = view.queued, view.close_action
     if queued is None or not isinstance(step, IDLE):
+        return step
+    if close is not None and close.state is not ActionState.QUEUED:
         return step
     step = Wait() if isinstance(step, LookAgain) else step
     return sooner(step, moment.at(queued.due_at, 0)) or CheckOpen(queued.id)

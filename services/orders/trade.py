@@ -357,8 +357,9 @@ class View:
 
     @property
     def close_action(self) -> Action | None:
-        """Return the active close."""
-        return next((a for a in self.actions if a.kind is ActionKind.CLOSE and a.is_active), None)
+        """Return the active close: the one at work where another still waits for the open."""
+        closes = [a for a in self.actions if a.kind is ActionKind.CLOSE and a.is_active]
+        return next((a for a in closes if a.state is not ActionState.QUEUED), closes[0] if closes else None)
 
     @property
     def repair(self) -> Action | None:

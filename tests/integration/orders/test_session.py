@@ -36,6 +36,22 @@ async def test_a_close_outside_the_session_waits_for_the_open_and_keeps_the_brac
     await check(house)
 
 
+async def test_a_stop_that_is_passed_at_the_open_sells_though_a_close_waits_for_it_too(house: House) -> None:
+    await house.prefer(repair_delay_s=0)
+    trade = await house.protected()
+    await house.sim.control("clock", session="closed")
+    await house.ask(CloseTrade(idempotency_key=new_id(), trade_id=trade["id"], version=trade["version"]))
+    await house.pin("0.50", "0.60")
+    resting = (await house.sim.orders(house.account_id))[1]["id"]
+    await house.happens("manual_cancel", order_id=resting)
+    await house.sync()
+    await house.until(trade["id"], protection="NAKED", queued_for_open=True)
+    await house.sim.control("clock", session="open")
+    row = await house.until(trade["id"], within_s=20, status="CLOSED", close_reason="SL_HIT")
+    assert row["queued_for_open"] is False
+    await check(house)
+
+
 async def test_what_waits_for_the_open_can_be_withdrawn(house: House) -> None:
     trade = await house.protected()
     await house.sim.control("clock", session="closed")

@@ -48,6 +48,49 @@ def quote(bid: str, ask: str) -> Quote:
     return Quote(symbol=OCC, type="option", bid=Decimal(bid), ask=Decimal(ask))
 
 
+# ── closes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def waiting_for_the_open(view: View) -> View:
+    state, reason = ActionState.QUEUED, CloseReason.MANUAL_CLOSE
+    return asking.with_close(view, action_id="queued", reason=reason, state=state, now=NOW)
+
+
+def begun(view: View, action_id: str = "hit") -> View:
+    state, reason = ActionState.RUNNING, CloseReason.SL_HIT
+    return asking.with_close(view, action_id=action_id, reason=reason, state=state, now=NOW)
+
+
+def states(view: View) -> dict[str, ActionState]:
+    return {action.id: action.state for action in view.actions}
+
+
+def test_a_close_that_begins_ends_what_waits_for_the_open() -> None:
+    adjusted = asking.with_adjust(
+        protected(), action_id="adjust", sl=Decimal("3.50"), tp=None, state=ActionState.QUEUED, now=NOW
+    )
+    view = begun(waiting_for_the_open(adjusted))
+    assert states(view) == {
+        "adjust": ActionState.WITHDRAWN,
+        "queued": ActionState.WITHDRAWN,
+        "hit": ActionState.RUNNING,
+    }
+    assert view.queued is None
+
+
+def test_a_close_that_runs_goes_before_one_that_was_left_waiting_beside_it() -> None:
+    view = begun(protected())
+    left = waiting_for_the_open(view).queued
+    assert left is not None
+    asked_for = replace(view.live_bracket[0], cancel_at=NOW, read_at=NOW, reads=9)
+    for alone in (view, view.with_order(asked_for)):
+        beside = replace(alone, actions=(left, *alone.actions))
+        assert beside.close_action == alone.close_action
+        for moment in (Moment(NOW), Moment(NOW + timedelta(minutes=5))):
+            assert next_step(beside, moment) == next_step(alone, moment)
+    assert isinstance(next_step(alone, Moment(NOW)), Wait), "what waits would have begun here"
+
+
 # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
