@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local.child import Child, wait_until
@@ -31,6 +32,12 @@ BY_FILE = ("deploy/", "integration/budget/", "integration/chassis/", "faults/tes
 """Where a file has servers of its own; any other test may run anywhere."""
 MOST_SKIPPED = 3
 """More in CI, and the run fails: a suite that skips its way to green proves nothing."""
+
+
+def pytest_configure() -> None:
+    """Let a process that sets up no logs of its own word errors shortly: with every local value that took seconds."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

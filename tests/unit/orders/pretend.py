@@ -50,6 +50,8 @@ class PretendBroker:
     unlisted: set[str] = field(default_factory=set)
     away_until: datetime | None = None
     """Till then it answers no list."""
+    is_open: bool = True
+    """Whether what rests can execute now."""
     release: str = "full_fill"
     """What lets an entry's exits work: its first or its full fill."""
     _ids: Any = field(default_factory=lambda: count(100))
@@ -115,7 +117,10 @@ class PretendBroker:
 
     async def clock(self) -> ClockReport:
         return ClockReport(
-            market_date=date(2026, 11, 20), state=MarketState.OPEN, market_now=self.now, follows_calendar=False
+            market_date=date(2026, 11, 20),
+            state=MarketState.OPEN if self.is_open else MarketState.CLOSED,
+            market_now=self.now,
+            follows_calendar=False,
         )
 
     # ── what happens there ───────────────────────────────────────────────────────────────────────────────────────────
@@ -125,8 +130,15 @@ class PretendBroker:
         self.bid, self.ask = bid, bid + Decimal("0.20")
         self._trade_through()
 
+    def hold(self, *, is_open: bool) -> None:
+        """Begin or end the session; what the market reached meanwhile fills at its beginning."""
+        self.is_open = is_open
+        self._trade_through()
+
     def part_fill(self, qty: int) -> None:
         """Fill some of a working entry, whatever the market."""
+        if not self.is_open:
+            return
         for top in list(self.orders_by_id.values()):
             for order in top.flat():
                 if order.side is OrderSide.BUY_TO_OPEN and order.status in LIVE:
@@ -210,7 +222,7 @@ class PretendBroker:
                     self._fill(top, leg if top.legs else None, leg.qty - leg.exec_qty, price)
 
     def _reached(self, order: OrderReport) -> Decimal | None:
-        if order.status not in LIVE or order.status is OrderStatus.PENDING:
+        if order.status not in LIVE or order.status is OrderStatus.PENDING or not self.is_open:
             return None
         buys = order.side is OrderSide.BUY_TO_OPEN
         there = self.ask if buys else self.bid

@@ -101,8 +101,9 @@ class Machine(RuleBasedStateMachine):
         sl=st.booleans(),
         tp=st.booleans(),
         release=st.sampled_from(["full_fill", "first_fill"]),
+        steps=st.sampled_from([0, 5, 12, 30]),
     )
-    def begin(self, entry: str, qty: int, sl: bool, tp: bool, release: str) -> None:
+    def begin(self, entry: str, qty: int, sl: bool, tp: bool, release: str, steps: int) -> None:
         self.broker.release = release
         limit = entry != "market"
         self.view = a_view(
@@ -114,6 +115,10 @@ class Machine(RuleBasedStateMachine):
             tp_price=Decimal("6.00") if tp else None,
         )
         self.keep(self.view)
+        # Most of what can go wrong goes wrong once something is held.
+        for bid in ("4.00", "3.70", "3.70") if steps > 5 else ("4.00",):
+            self.broker.move(Decimal(bid))
+            self.goes_on(None, steps)
 
     # ── driving ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -175,15 +180,20 @@ class Machine(RuleBasedStateMachine):
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @rule(fault=st.none() | st.sampled_from(FAULTS), steps=st.integers(1, 4))
+    @rule(fault=st.none() | st.sampled_from(FAULTS), steps=st.sampled_from([1, 2, 4, 8]))
     def goes_on(self, fault: str | None, steps: int) -> None:
         for _ in range(steps):
-            self.turn(fault)
+            if isinstance(self.turn(fault), Wait):
+                return
             self.pass_time(0.05)
 
     @rule(bid=st.sampled_from(["0", "2.50", "3.50", "3.70", "4.00", "5.00", "6.50"]))
     def the_market_moves(self, bid: str) -> None:
         self.broker.move(Decimal(bid))
+
+    @rule(is_open=st.booleans())
+    def the_session_ends_or_begins(self, is_open: bool) -> None:
+        self.broker.hold(is_open=is_open)
 
     @rule(qty=st.integers(1, 2))
     def the_entry_fills_in_part(self, qty: int) -> None:
@@ -224,29 +234,35 @@ class Machine(RuleBasedStateMachine):
 
     @rule(chance=st.integers(0, 5))
     def a_person_closes(self, chance: int) -> None:
-        view = self.view
-        if chance:
+        view, now = self.view, self.clock.now()
+        if chance or view.trade.status is TradeStatus.CLOSED:
             return
-        if view.trade.status is TradeStatus.CLOSED or view.close_action is not None:
+        if view.queued is not None:
+            view = asking.ended(view, view.queued.id, ActionState.WITHDRAWN, now)
+        if view.close_action is not None:
             return
-        state = ActionState.REQUESTED if is_running(view, self.deps.moment()) else ActionState.RUNNING
-        asked = asking.with_close(
-            asking.acted(view),
-            action_id=self.new_id(),
-            reason=CloseReason.MANUAL_CLOSE,
-            state=state,
-            now=self.clock.now(),
-        )
-        self.keep(asked)
+        if view.held_qty > 0 and not self.broker.is_open:
+            state = ActionState.QUEUED
+        else:
+            state = ActionState.REQUESTED if is_running(view, self.deps.moment()) else ActionState.RUNNING
+        reason = CloseReason.MANUAL_CLOSE
+        self.keep(asking.with_close(asking.acted(view), action_id=self.new_id(), reason=reason, state=state, now=now))
+
+    @precondition(lambda self: self.view.queued is not None)
+    @rule()
+    def a_person_withdraws_what_waits(self) -> None:
+        queued = self.view.queued
+        assert queued is not None
+        self.keep(asking.acted(asking.ended(self.view, queued.id, ActionState.WITHDRAWN, self.clock.now())))
 
     @rule(sl=st.sampled_from(["2.00", "2.80"]), tp=st.sampled_from(["5.50", "7.00"]))
     def a_person_adjusts(self, sl: str, tp: str) -> None:
         view = self.view
-        busy = view.close_action or view.running or is_running(view, self.deps.moment())
+        busy = view.queued or view.close_action or view.running or is_running(view, self.deps.moment())
         if view.trade.status in (TradeStatus.CLOSED, TradeStatus.CLOSING) or busy:
             return
         new_sl, new_tp = Decimal(sl), Decimal(tp)
-        state, now = ActionState.RUNNING, self.clock.now()
+        state, now = ActionState.RUNNING if self.broker.is_open else ActionState.QUEUED, self.clock.now()
         action_id = self.new_id()
         asked = asking.with_adjust(asking.acted(view), action_id=action_id, sl=new_sl, tp=new_tp, state=state, now=now)
         if view.held_qty <= 0 or not view.entry_is_over:
@@ -296,6 +312,7 @@ class Machine(RuleBasedStateMachine):
     def comes_to_rest(self) -> None:
         self.broker.faults.clear()
         self.broker.unlisted.clear()
+        self.broker.hold(is_open=True)
         if self.broker.bid == 0:
             self.broker.move(Decimal("4.00"))
         for _ in range(300):
