@@ -16,7 +16,7 @@ from typing import Any
 
 from libs.common import job_rows, log
 from libs.common.db import Database, Unit
-from libs.common.errors import AppError, InvariantBroken, OutcomeUnknown, UpstreamUnavailable
+from libs.common.errors import AppError, InvariantBroken, OutcomeUnknown, UpstreamError, UpstreamUnavailable
 from libs.common.ids import new_id
 from libs.common.job_rows import Job, Wanted
 from libs.common.metrics import METRICS
@@ -230,7 +230,9 @@ class JobRunner:
         again_in_s = min(handler.retry_max_s, handler.retry_s * 2 ** min(work.tries, 20))
         if isinstance(error, AppError):
             reason = f"{error.code}: {error.detail}"
-            _log.warning("job_failed", kind=work.kind, key=work.key, run=work.run, reason=log.redact(reason))
+            # Nobody asked who could be refused: whatever is not the outside's trouble is a mistake of ours, and stays.
+            tell = _log.warning if isinstance(error, UpstreamError) else _log.error
+            tell("job_failed", kind=work.kind, key=work.key, run=work.run, reason=log.redact(reason))
         else:
             reason = f"{type(error).__name__}: {error}"
             _log.error("job_failed", kind=work.kind, key=work.key, run=work.run, exc_info=error)

@@ -105,6 +105,8 @@ class Campaign:
                 self._play(chapter)
             self._go_home()
             balanced_books(self.stack, SETTLED_S)
+            mistakes = figures.mistakes_logged(self.stack)
+            self._fail_unless(not mistakes, mistakes)
             return figures.figures(self.stack, self.ledger, self.mischief.counted, self.moves)
 
     def _gather(self, nats_url: str) -> None:

@@ -16,6 +16,9 @@ from tests.campaign.asking import Ledger
 from tests.faults.outage import state_of
 from tests.journey.stack import Stack
 
+MISTAKES = frozenset({"flow_failed", "job_failed", "request_failed", "answer_failed", "fact_failed"})
+"""What the runbook calls a mistake of ours."""
+
 _QUERIES = {
     "trades": "select coalesce(close_reason, status) as name, count(*) as n from orders.trades group by 1",
     "incidents": "select kind as name, count(*) as n from monitor.incidents group by 1",
@@ -65,6 +68,12 @@ async def _counted(url: str) -> dict[str, Any]:
         await connection.close()
 
 
+def mistakes_logged(stack: Stack) -> list[str]:
+    """List what the services logged as a mistake of their own: it may have ended well, the next time it need not."""
+    logged = errors_logged(Layout(stack.data).logs_dir)
+    return [f"{words} ×{times}" for words, times in logged.items() if words.split()[1] in MISTAKES]
+
+
 def errors_logged(logs: Path) -> dict[str, int]:
     """Count what the services logged as an error, by service and event."""
     counted: Counter[str] = Counter()
@@ -77,5 +86,6 @@ def errors_logged(logs: Path) -> dict[str, int]:
             except orjson.JSONDecodeError:
                 continue
             if told.get("level") in ("error", "critical"):
-                counted[f"{path.stem} {told.get('event')} {str(told.get('error') or '')[:80]}".strip()] += 1
+                words = str(told.get("error") or told.get("reason") or "")
+                counted[f"{path.stem} {told.get('event')} {words[:80]}".strip()] += 1
     return dict(counted.most_common(25))

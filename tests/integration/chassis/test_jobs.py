@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common import job_rows, jobs
 from libs.common.db import Database
-from libs.common.errors import InvariantBroken, UpstreamUnavailable
+from libs.common.errors import AppError, IllegalTransition, InvariantBroken, UpstreamUnavailable
 from libs.common.jobs import Job, JobHandler, JobRunner, NextDue
 from libs.common.testing import TestDatabase, eventually
 from tests.integration.chassis.conftest import SERVICE
@@ -158,6 +159,19 @@ async def test_a_failure_is_recorded_and_tried_again(house: TestDatabase, db: Da
         worker.answer = None
         await eventually(lambda: is_gone(house, "a"))
     assert [one.run for one in worker.runs] == list(range(1, len(worker.runs) + 1))
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(UpstreamUnavailable("away"), "warning"), (IllegalTransition("no"), "error"), (InvariantBroken("two"), "error")],
+)
+async def test_a_failure_of_our_own_is_told_as_an_error(db: Database, error: AppError, level: str) -> None:
+    worker = Worker(error)
+    await plan(db, "a")
+    with capture_logs() as logs:
+        async with running(db, worker):
+            await eventually(lambda: len(worker.runs) >= 2)
+    assert {one["log_level"] for one in logs if one["event"] == "job_failed"} == {level}
 
 
 async def test_a_bug_in_a_handler_does_not_stop_the_others(house: TestDatabase, db: Database) -> None:
