@@ -22,7 +22,13 @@ WITHDRAWN = "withdrawn"
 def with_close(
     view: View, *, action_id: str, reason: CloseReason, state: ActionState, now: datetime, words: str | None = None
 ) -> View:
-    """Store a close: running at once, requested for the next safe mark, or queued for the open."""
+    """Store a close: running at once, requested for the next safe mark, or queued for the open.
+
+    One that is at work, or asked for while its flow was at the broker, stays the only one.
+    """
+    asked = view.close_action
+    if asked is not None and asked.state is not ActionState.QUEUED:
+        return view
     action = Action(
         id=action_id,
         trade_id=view.trade.id,

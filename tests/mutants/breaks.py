@@ -251,4 +251,18 @@ BREAKS = (
         ")",
         ("tests/integration/orders/test_fees.py",),
     ),
+    Break(
+        "a close leaves what waits for the open beside it",
+        "services/orders/asking.py",
+        ", ActionState.QUEUED: ActionState.WITHDRAWN}",
+        "}",
+        ("tests/unit/orders/test_decisions.py", "tests/integration/orders/test_session.py"),
+    ),
+    Break(
+        "nobody reads working entries while monitor is silent",
+        "services/orders/news.py",
+        "return not (self._bus.connected and self._is_brought)",
+        "return not self._bus.connected",
+        ("tests/unit/orders/test_news.py", "tests/integration/orders/test_session.py"),
+    ),
 )

@@ -78,9 +78,20 @@ def test_a_close_that_begins_ends_what_waits_for_the_open() -> None:
     assert view.queued is None
 
 
+def test_a_close_that_was_asked_for_meanwhile_is_the_only_one() -> None:
+    state, reason = ActionState.REQUESTED, CloseReason.MANUAL_CLOSE
+    asked = asking.with_close(protected(), action_id="asked", reason=reason, state=state, now=NOW)
+    view = begun(asked)
+    assert states(view) == {"asked": ActionState.REQUESTED}
+    view = deciding.decided(
+        view, next_step(view, Moment(NOW)), Moment(NOW), new_id=iter(("a",)).__next__, new_tag=iter(("b",)).__next__
+    )
+    assert states(view) == {"asked": ActionState.RUNNING}
+
+
 def test_a_close_that_runs_goes_before_one_that_was_left_waiting_beside_it() -> None:
     view = begun(protected())
-    left = waiting_for_the_open(view).queued
+    left = waiting_for_the_open(protected()).queued
     assert left is not None
     asked_for = replace(view.live_bracket[0], cancel_at=NOW, read_at=NOW, reads=9)
     for alone in (view, view.with_order(asked_for)):

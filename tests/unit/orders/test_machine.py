@@ -138,8 +138,8 @@ class Machine(RuleBasedStateMachine):
         active = tuple(action for action in after.actions if action.is_active)
         self.view = replace(after, events=(), key_version=self.key_version, actions=active)
 
-    def turn(self, fault: str | None = None) -> Step:
-        """Take one step, as one transaction and one call."""
+    def turn(self, fault: str | None = None, meanwhile: Callable[[], None] | None = None) -> Step:
+        """Take one step, as one transaction and one call, while which something else may be stored."""
         moment = self.deps.moment()
         step = next_step(self.view, moment)
         if isinstance(step, Wait):
@@ -159,6 +159,8 @@ class Machine(RuleBasedStateMachine):
         ends = self.clock.monotonic() + 15
         coming = talk.perform(step, loaded, cast("Deps", self.deps), claim_ends=ends)
         outcome = self.loop.run_until_complete(coming)
+        if meanwhile is not None:
+            meanwhile()
         if fault != "crash_after":
             self.keep(outcome.apply(self.view, moment))
             if outcome.pause_s:
@@ -179,6 +181,17 @@ class Machine(RuleBasedStateMachine):
         self.broker.now = self.clock.now()
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(what=st.sampled_from(["closes", "is told", "withdraws", "session"]), steps=st.integers(0, 3))
+    def goes_on_while_something_happens(self, what: str, steps: int) -> None:
+        self.goes_on(None, steps)
+        happens: dict[str, Callable[[], None]] = {
+            "closes": lambda: self.a_person_closes(0),
+            "is told": self.monitor_tells_all,
+            "withdraws": lambda: self.a_person_withdraws_what_waits() if self.view.queued else None,
+            "session": lambda: self.the_session_ends_or_begins(not self.broker.is_open),
+        }
+        self.turn(meanwhile=happens[what])
 
     @rule(fault=st.none() | st.sampled_from(FAULTS), steps=st.sampled_from([1, 2, 4, 8]))
     def goes_on(self, fault: str | None, steps: int) -> None:
