@@ -357,9 +357,10 @@ class View:
 
     @property
     def close_action(self) -> Action | None:
-        """Return the active close: the one at work where another still waits for the open."""
+        """Return the active close: of several the one at work, then one asked for, then one that waits for the open."""
         closes = [a for a in self.actions if a.kind is ActionKind.CLOSE and a.is_active]
-        return next((a for a in closes if a.state is not ActionState.QUEUED), closes[0] if closes else None)
+        ranks = (ActionState.RUNNING, ActionState.REQUESTED, ActionState.QUEUED)
+        return min(closes, key=lambda a: ranks.index(a.state), default=None)
 
     @property
     def repair(self) -> Action | None:

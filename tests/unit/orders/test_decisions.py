@@ -93,6 +93,8 @@ def test_a_close_that_runs_goes_before_one_that_was_left_waiting_beside_it() -> 
     view = begun(protected())
     left = waiting_for_the_open(protected()).queued
     assert left is not None
+    requested = replace(view, actions=(replace(left, state=ActionState.REQUESTED), *view.actions))
+    assert requested.close_action == view.close_action
     asked_for = replace(view.live_bracket[0], cancel_at=NOW, read_at=NOW, reads=9)
     for alone in (view, view.with_order(asked_for)):
         beside = replace(alone, actions=(left, *alone.actions))
