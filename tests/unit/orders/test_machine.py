@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
         release=st.sampled_from(["full_fill", "first_fill"]),
         steps=st.sampled_from([0, 5, 12, 30]),
     )
-    def begin(self, entry: str, qty: int, sl: bool, tp: bool, release: str, steps: int) -> None:
+    def begin(self, entry: str, qty: int, sl: bool, tp: bool, release: str, steps: int = 0) -> None:
         self.broker.release = release
         limit = entry != "market"
         self.view = a_view(
