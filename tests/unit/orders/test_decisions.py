@@ -21,7 +21,17 @@ from services.orders.brackets import NoMarket, StopPassed
 from services.orders.limits import Exposure, Freshness, OpenRisk, Wanted
 from services.orders.plan import next_step
 from services.orders.preferences import TradingSettings, changed
-from services.orders.steps import Cancel, Moment, PlaceBracket, Read, RequestClose, Restore, Wait, cancel_or_read
+from services.orders.steps import (
+    BeginClose,
+    Cancel,
+    Moment,
+    PlaceBracket,
+    Read,
+    RequestClose,
+    Restore,
+    Wait,
+    cancel_or_read,
+)
 from services.orders.trade import BRACKET_ROLES, ActionState, NakedPolicy, Order, Policy, View
 from tests.unit.orders.views import NOW, OCC, a_leg, a_report, a_view, filled, protected, working
 
@@ -83,10 +93,7 @@ def test_a_close_that_was_asked_for_meanwhile_is_the_only_one() -> None:
     asked = asking.with_close(protected(), action_id="asked", reason=reason, state=state, now=NOW)
     view = begun(asked)
     assert states(view) == {"asked": ActionState.REQUESTED}
-    view = deciding.decided(
-        view, next_step(view, Moment(NOW)), Moment(NOW), new_id=iter(("a",)).__next__, new_tag=iter(("b",)).__next__
-    )
-    assert states(view) == {"asked": ActionState.RUNNING}
+    assert next_step(view, Moment(NOW)) == BeginClose("asked")
 
 
 def test_a_close_that_runs_goes_before_one_that_was_left_waiting_beside_it() -> None:
