@@ -256,7 +256,7 @@ BREAKS = (
         "services/orders/asking.py",
         ", ActionState.QUEUED: ActionState.WITHDRAWN}",
         "}",
-        ("tests/unit/orders/test_decisions.py", "tests/integration/orders/test_session.py"),
+        ("tests/unit/orders/test_decisions.py",),
     ),
     Break(
         "nobody reads working entries while monitor is silent",
