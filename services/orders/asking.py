@@ -24,10 +24,10 @@ def with_close(
 ) -> View:
     """Store a close: running at once, requested for the next safe mark, or queued for the open.
 
-    One that is at work, or asked for while its flow was at the broker, stays the only one.
+    One that is at work, or asked for while its flow was at the broker, stays the only one. So does a trade's end.
     """
     asked = view.close_action
-    if asked is not None and asked.state is not ActionState.QUEUED:
+    if view.trade.is_locked or (asked is not None and asked.state is not ActionState.QUEUED):
         return view
     action = Action(
         id=action_id,
@@ -98,6 +98,8 @@ def acted(view: View) -> View:
 def begun(view: View, action_id: str, now: datetime) -> View:
     """Start a stored action; a close moves the trade, ends an adjust that runs and whatever waits for the open."""
     action = _action(view, action_id)
+    if view.trade.is_locked:
+        return view  # it ended while the session was looked at; what was asked for ends by itself
     if action.kind is ActionKind.ADJUST:
         view = view.with_action(replace(action, state=ActionState.RUNNING, begun_at=now))
         return lifecycle.settled(view.noting(Event(kind="adjust", text="the queued adjust begins")), now)

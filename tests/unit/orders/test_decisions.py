@@ -88,6 +88,14 @@ def test_a_close_that_begins_ends_what_waits_for_the_open() -> None:
     assert view.queued is None
 
 
+def test_nothing_begins_once_the_trade_is_over() -> None:
+    waiting = waiting_for_the_open(protected())
+    target = next(order for order in waiting.orders if order.role is OrderRole.TAKE_PROFIT)
+    over = lifecycle.applied(waiting, (a_report(target, OrderStatus.FILLED, 2, "6.00"),), NOW)
+    assert over.trade.status is TradeStatus.CLOSED
+    assert asking.begun(over, "queued", NOW) == begun(over) == over
+
+
 def test_a_close_that_was_asked_for_meanwhile_is_the_only_one() -> None:
     state, reason = ActionState.REQUESTED, CloseReason.MANUAL_CLOSE
     asked = asking.with_close(protected(), action_id="asked", reason=reason, state=state, now=NOW)

@@ -182,13 +182,14 @@ class Machine(RuleBasedStateMachine):
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @rule(what=st.sampled_from(["closes", "is told", "withdraws", "session"]), steps=st.integers(0, 3))
+    @rule(what=st.sampled_from(["closes", "is told", "withdraws", "session", "target"]), steps=st.integers(0, 3))
     def goes_on_while_something_happens(self, what: str, steps: int) -> None:
         self.goes_on(None, steps)
         happens: dict[str, Callable[[], None]] = {
             "closes": lambda: self.a_person_closes(0),
             "is told": self.monitor_tells_all,
             "withdraws": lambda: self.a_person_withdraws_what_waits() if self.view.queued else None,
+            "target": self.the_target_is_reached,
             "session": lambda: self.the_session_ends_or_begins(not self.broker.is_open),
         }
         self.turn(meanwhile=happens[what])
@@ -244,6 +245,10 @@ class Machine(RuleBasedStateMachine):
             twice = lifecycle.applied(once, found, self.clock.now())
             assert publishing.row_values(once) == publishing.row_values(twice)
             self.keep(once)
+
+    def the_target_is_reached(self) -> None:
+        self.broker.move(Decimal("7.50"))
+        self.monitor_tells_all()
 
     @rule(chance=st.integers(0, 5))
     def a_person_closes(self, chance: int) -> None:
